@@ -1,0 +1,51 @@
+// JSON for protobuf messages as Kubernetes and REST users write it: numbers as
+// numbers (64-bit ones too), lowerCamelCase names, words as strings, RFC 3339
+// times, and errors that name the field that is wrong by its path. protobuf's
+// own converter does none of these, hence this one, over reflection.
+#ifndef UNMCP_COMMON_PROTO_JSON_H_
+#define UNMCP_COMMON_PROTO_JSON_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/message.h"
+#include "nlohmann/json.hpp"
+
+namespace unmcp {
+
+// Parses strict JSON (RFC 8259): duplicate keys are an error, since two
+// readers of such a document see two different ones; depth is bounded by
+// kMaxJsonDepth. INVALID_ARGUMENT with the byte position otherwise.
+inline constexpr int kMaxJsonDepth = 100;  // recursion in readers; people's manifests stay under 20
+absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text);
+
+enum class UnknownFields {
+  kReject,  // INVALID_ARGUMENT that names the field: people's input
+  kIgnore,  // a newer writer's object
+};
+
+// Fills `message` from `json`. Fields that `json` does not have stay as they
+// are; null clears a field. Repeated fields and maps are replaced. Understands
+// google.protobuf.Timestamp, Duration, Struct, Value and the wrappers.
+//
+// Errors: INVALID_ARGUMENT, "spec.env[2].name: must be a string, not a number".
+absl::Status FromJson(const nlohmann::json& json, UnknownFields unknown, google::protobuf::Message* message);
+
+struct ToJsonOptions {
+  // Also write scalars without presence that are zero, and empty lists: REST
+  // answers, where "totalRequests": 0 says something. Kubernetes documents are
+  // written without.
+  bool zeroes = false;
+};
+nlohmann::json ToJson(const google::protobuf::Message& message, ToJsonOptions options = {});
+
+// Checks a message against the rules declared on its fields (FieldRules in
+// options.proto), recursively. INVALID_ARGUMENT with the first broken rule:
+// "spec.idleTimeout: must be at least -1". Defaults are not filled in.
+absl::Status ValidateRules(const google::protobuf::Message& message);
+
+}  // namespace unmcp
+
+#endif  // UNMCP_COMMON_PROTO_JSON_H_
