@@ -17,9 +17,14 @@ namespace unmcp {
 
 // Parses strict JSON (RFC 8259): duplicate keys are an error, since two
 // readers of such a document see two different ones; depth is bounded by
-// kMaxJsonDepth. INVALID_ARGUMENT with the byte position otherwise.
+// kMaxJsonDepth. INVALID_ARGUMENT otherwise, with the byte position or the key
+// that is there twice.
 inline constexpr int kMaxJsonDepth = 100;  // recursion in readers; people's manifests stay under 20
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text);
+
+// JSON as text on one line. Bytes that are not UTF-8 (a server's stderr in an
+// error message, say) become U+FFFD, where nlohmann's dump() would throw.
+std::string JsonText(const nlohmann::json& json);
 
 enum class UnknownFields {
   kReject,  // INVALID_ARGUMENT that names the field: people's input
@@ -28,7 +33,9 @@ enum class UnknownFields {
 
 // Fills `message` from `json`. Fields that `json` does not have stay as they
 // are; null clears a field. Repeated fields and maps are replaced. Understands
-// google.protobuf.Timestamp, Duration, Struct, Value and the wrappers.
+// google.protobuf.Timestamp, Duration, Struct, Value and the wrappers. Enums
+// are words: EXCHANGE_KIND_SSE_STREAM of ExchangeKind is "sse-stream".
+// `message` is of a generated type; after an error it is filled in part.
 //
 // Errors: INVALID_ARGUMENT, "spec.env[2].name: must be a string, not a number".
 absl::Status FromJson(const nlohmann::json& json, UnknownFields unknown, google::protobuf::Message* message);
