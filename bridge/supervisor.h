@@ -21,33 +21,17 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "bridge/fd.h"
 
 namespace unmcp {
 class EventLoop;
 }
 
 namespace unmcp::bridge {
-
-// Owns a file descriptor.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept;
-  ~Fd();
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 struct ProcessSpec {
   // argv[0] is looked up in the PATH of `env`.
@@ -70,11 +54,17 @@ struct ExitStatus {
   std::string ToString() const;  // "exit code 1", "killed by signal 9 (SIGKILL)"
 };
 
-// Lives on one EventLoop after Start; all methods on that loop.
+// Lives on one EventLoop after Start; all methods, and its destruction, on that
+// loop (or after the loop has stopped, while it still exists). No callback runs
+// inside the call that it was given to.
 class Supervisor {
  public:
-  // Forks the helper. Call it before the process has a second thread.
+  // Forks the helper. Call it before the process has a second thread, and
+  // before it raises limits that its children are not meant to inherit. Also
+  // makes this process ignore SIGPIPE.
   static absl::StatusOr<std::unique_ptr<Supervisor>> Launch();
+  // Kills every process and waits (3 s at the most) until the helper has seen
+  // to it. Callbacks that have not run are dropped.
   virtual ~Supervisor() = default;
 
   // From here on callbacks run on `loop`.
@@ -82,9 +72,11 @@ class Supervisor {
 
   // Starts a process. `started` hears NOT_FOUND when there is no such program,
   // PERMISSION_DENIED when it may not be run, RESOURCE_EXHAUSTED when there is
-  // no room for it, each saying what to do; UNAVAILABLE when the helper is
-  // gone. `exited` runs once, after `started`, when the process has ended; then
-  // everything left of its process group has been killed too.
+  // no room for it, INVALID_ARGUMENT when argv or env cannot be passed on,
+  // FAILED_PRECONDITION for what is not a program of this machine, each saying
+  // what to do; UNAVAILABLE when the helper is gone. `exited` runs once, after
+  // `started` with a process, when that has ended; then everything left of its
+  // process group has been killed too.
   virtual void Spawn(ProcessSpec spec, absl::AnyInvocable<void(absl::StatusOr<Process>)> started,
                      absl::AnyInvocable<void(ExitStatus)> exited) = 0;
 
