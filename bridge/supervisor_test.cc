@@ -20,9 +20,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/synchronization/blocking_counter.h"
-#include "absl/synchronization/notification.h"
 #include "common/event_loop.h"
+#include "common/mutex.h"
 #include "gtest/gtest.h"
 
 namespace unmcp::bridge {
@@ -86,11 +85,11 @@ pid_t ParentOf(pid_t pid) { return std::atoi(StatusField(pid, "PPid").c_str()); 
 // A process, and what was heard of it.
 struct Started {
   absl::StatusOr<Process> process;
-  std::shared_ptr<absl::Notification> ended = std::make_shared<absl::Notification>();
+  std::shared_ptr<Notification> ended = std::make_shared<Notification>();
   std::shared_ptr<ExitStatus> exit = std::make_shared<ExitStatus>();
 
   ExitStatus Wait() const {
-    EXPECT_TRUE(ended->WaitForNotificationWithTimeout(absl::Milliseconds(kPatienceMs)));
+    ended->Wait();
     return *exit;
   }
 };
@@ -109,7 +108,7 @@ class Host {
 
   Started Spawn(ProcessSpec spec) {
     Started result;
-    absl::Notification heard;
+    Notification heard;
     loop_.Post([&] {
       supervisor_->Spawn(
           std::move(spec),
@@ -122,7 +121,7 @@ class Host {
             ended->Notify();
           });
     });
-    heard.WaitForNotification();
+    heard.Wait();
     return result;
   }
   void Signal(uint64_t id, int signal) {
@@ -249,7 +248,8 @@ TEST_F(SupervisorTest, ArgumentsAndEnvironmentOfAnySizeTheKernelTakes) {
 TEST_F(SupervisorTest, ManyAtOnce) {
   constexpr int kMany = 200;
   std::vector<Process> processes;  // on the loop until all are counted
-  absl::BlockingCounter started(kMany), ended(kMany);
+  int heard = 0, over = 0;         // on the loop
+  Notification started, ended;
   host_.loop().Post([&] {
     for (int i = 0; i < kMany; ++i) {
       host_.supervisor().Spawn(
@@ -257,11 +257,11 @@ TEST_F(SupervisorTest, ManyAtOnce) {
           [&](absl::StatusOr<Process> process) {
             EXPECT_TRUE(process.ok()) << process.status();
             if (process.ok()) processes.push_back(*std::move(process));
-            started.DecrementCount();
+            if (++heard == kMany) started.Notify();
           },
           [&](ExitStatus status) {
             EXPECT_EQ(status.ToString(), "exit code 0");
-            ended.DecrementCount();
+            if (++over == kMany) ended.Notify();
           });
     }
   });
@@ -293,15 +293,15 @@ TEST_F(SupervisorTest, WithoutItsHelperEverythingEnds) {
   Started started = host_.Spawn(Shell("sleep 1000 & echo $!; wait"));
   ASSERT_TRUE(started.process.ok());
   const pid_t child = Pids(ReadLines(started.process->stdout_fd, 1)).at(0);
-  absl::Notification set, lost;
+  Notification set, lost;
   host_.loop().Post([&] {
     host_.supervisor().OnHelperLost([&] { lost.Notify(); });
     set.Notify();
   });
-  set.WaitForNotification();
+  set.Wait();
   kill(ParentOf(started.process->pid), SIGKILL);
   EXPECT_EQ(started.Wait().ToString(), "killed by signal 9 (SIGKILL)");
-  lost.WaitForNotification();
+  lost.Wait();
   EXPECT_TRUE(Gone(started.process->pid));
   EXPECT_TRUE(Gone(child));
   EXPECT_EQ(host_.Spawn({{"cat"}, {kPath}, ""}).process.status().code(), absl::StatusCode::kUnavailable);
