@@ -86,11 +86,9 @@ void EventLoop::Run() {
   }
   while (!impl_->stopping) {
     io.run_one_for(kTick);
-    // The rest of the batch, then what it gave the pollers to do, and so on
-    // until everything is quiet.
-    do {
-      io.poll();
-    } while (Poll() && !impl_->stopping);
+    io.poll();  // the rest of the batch
+    while (Poll() && !impl_->stopping) {
+    }
   }
 }
 

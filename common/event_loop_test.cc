@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "absl/synchronization/notification.h"
+#include "common/mutex.h"
 #include "gtest/gtest.h"
 
 namespace unmcp {
@@ -11,7 +11,7 @@ namespace {
 TEST(EventLoop, RunsTasksInOrderOnItsOwnThread) {
   EventLoop loop("test");
   std::vector<int> order;
-  absl::Notification done;
+  Notification done;
   bool on_loop = false;
   loop.Post([&] { order.push_back(1); });
   loop.Post([&] { order.push_back(2); });
@@ -20,7 +20,7 @@ TEST(EventLoop, RunsTasksInOrderOnItsOwnThread) {
     done.Notify();
   });
   loop.Start();
-  done.WaitForNotification();
+  done.Wait();
   loop.Stop();
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
   EXPECT_TRUE(on_loop);
@@ -30,7 +30,7 @@ TEST(EventLoop, RunsTasksInOrderOnItsOwnThread) {
 TEST(EventLoop, TimersFireInOrderAndCancelledOnesDoNot) {
   EventLoop loop("test");
   std::vector<int> order;
-  absl::Notification done;
+  Notification done;
   loop.Post([&] {
     loop.After(absl::Milliseconds(20), [&] {
       order.push_back(2);
@@ -43,7 +43,7 @@ TEST(EventLoop, TimersFireInOrderAndCancelledOnesDoNot) {
     loop.Cancel(0);
   });
   loop.Start();
-  done.WaitForNotification();
+  done.Wait();
   loop.Stop();
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
 }
@@ -51,7 +51,7 @@ TEST(EventLoop, TimersFireInOrderAndCancelledOnesDoNot) {
 TEST(EventLoop, ATimerMemberCancelsWhenItsOwnerGoes) {
   EventLoop loop("test");
   bool fired = false;
-  absl::Notification done;
+  Notification done;
   loop.Post([&] {
     auto timer = std::make_unique<Timer>(&loop);
     timer->Set(absl::ZeroDuration(), [&] { fired = true; });
@@ -59,7 +59,7 @@ TEST(EventLoop, ATimerMemberCancelsWhenItsOwnerGoes) {
     loop.After(absl::Milliseconds(1), [&] { done.Notify(); });
   });
   loop.Start();
-  done.WaitForNotification();
+  done.Wait();
   loop.Stop();
   EXPECT_FALSE(fired);
 }
@@ -67,7 +67,7 @@ TEST(EventLoop, ATimerMemberCancelsWhenItsOwnerGoes) {
 TEST(EventLoop, PollersRunAfterEventsUntilTheyAreIdle) {
   EventLoop loop("test");
   int work = 0, calls = 0;
-  absl::Notification done;
+  Notification done;
   loop.AddPoller([&] {
     ++calls;
     if (work == 0) return false;
@@ -76,7 +76,7 @@ TEST(EventLoop, PollersRunAfterEventsUntilTheyAreIdle) {
   });
   loop.Post([&] { work = 3; });
   loop.Start();
-  done.WaitForNotification();
+  done.Wait();
   loop.Stop();
   EXPECT_GE(calls, 3);
 }

@@ -3,11 +3,12 @@
 #ifndef UNMCP_COMMON_SIMULATED_SCHEDULER_H_
 #define UNMCP_COMMON_SIMULATED_SCHEDULER_H_
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <utility>
 
-#include "absl/synchronization/mutex.h"
+#include "common/mutex.h"
 #include "common/scheduler.h"
 
 namespace unmcp {
@@ -23,20 +24,20 @@ class SimulatedScheduler final : public Scheduler {
   explicit SimulatedScheduler(absl::Time start = absl::FromUnixSeconds(1'750'000'000)) : now_(start) {}
 
   absl::Time Now() const override {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return now_;
   }
   void Post(Task task) override {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     tasks_.push_back(std::move(task));
   }
   TimerId After(absl::Duration delay, Task task) override {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     timers_.emplace(std::make_pair(now_ + delay, ++last_timer_), std::move(task));
     return last_timer_;
   }
   void Cancel(TimerId id) override {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     for (auto it = timers_.begin(); it != timers_.end(); ++it) {
       if (it->first.second == id) {
         timers_.erase(it);
@@ -50,7 +51,7 @@ class SimulatedScheduler final : public Scheduler {
     while (true) {
       Task task;
       {
-        absl::MutexLock lock(&mutex_);
+        MutexLock lock(&mutex_);
         if (tasks_.empty()) return;
         task = std::move(tasks_.front());
         tasks_.pop_front();
@@ -66,7 +67,7 @@ class SimulatedScheduler final : public Scheduler {
       RunUntilIdle();
       Task task;
       {
-        absl::MutexLock lock(&mutex_);
+        MutexLock lock(&mutex_);
         auto first = timers_.begin();
         if (first == timers_.end() || first->first.first > end) {
           now_ = end;
@@ -82,12 +83,12 @@ class SimulatedScheduler final : public Scheduler {
   }
 
   bool has_timers() const {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return !timers_.empty();
   }
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   absl::Time now_ ABSL_GUARDED_BY(mutex_);
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<absl::Time, TimerId>, Task> timers_ ABSL_GUARDED_BY(mutex_);

@@ -59,6 +59,7 @@ class Caller {
 
   // Before the loop starts. Connecting begins when it runs.
   static std::unique_ptr<Caller> Create(Options options);
+  // The loop has stopped. Calls nobody.
   virtual ~Caller() = default;
 
   // Whether exchanges can be opened now.

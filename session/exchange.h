@@ -55,9 +55,11 @@ class Exchange {
   // Sends one message: an SSE event on a stream ("" is event "message"), the
   // body otherwise. Queues without bound: the sender looks at queued().
   virtual void Send(std::string message, absl::string_view event = "", absl::string_view event_id = "") = 0;
-  // Bytes sent that the client has not taken yet.
+  // Bytes sent that wait here because the client does not take them. What is
+  // on its way (at most a quarter of a megabyte) does not count.
   virtual size_t queued() const = 0;
-  // Ends the answer in good order, after all that was sent.
+  // Ends the answer in good order, after all that was sent. While queued() is
+  // not 0, destroying the Exchange loses what is queued and cuts it off.
   virtual void Close() = 0;
 };
 
