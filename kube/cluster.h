@@ -38,13 +38,13 @@ using DoneCallback = absl::AnyInvocable<void(absl::Status)>;
 
 struct ListOptions {
   // Kubernetes label selector: "a=b,c!=d,e in (f,g),h,!i". Empty selects all.
-  std::string label_selector;
+  std::string label_selector = {};
   // Page size; 0 for everything at once.
   int limit = 0;
   // From the previous page.
-  std::string continue_token;
+  std::string continue_token = {};
   // "" reads the newest (a quorum read), "0" whatever a cache has.
-  std::string resource_version;
+  std::string resource_version = {};
 };
 
 struct ObjectList {
@@ -57,19 +57,19 @@ struct ObjectList {
 
 struct PatchOptions {
   // "" or "status".
-  std::string subresource;
+  std::string subresource = {};
 };
 
 enum class Propagation { kBackground, kForeground, kOrphan };
 
 struct DeleteOptions {
   // Empty: no precondition.
-  std::string uid;
-  std::string resource_version;
+  std::string uid = {};
+  std::string resource_version = {};
   Propagation propagation = Propagation::kBackground;
   // Pods: how long a container may take to end after SIGTERM; default the
   // pod's own terminationGracePeriodSeconds.
-  std::optional<int> grace_period_seconds;
+  std::optional<int> grace_period_seconds = {};
 };
 
 enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark };
@@ -81,9 +81,9 @@ struct WatchEvent {
 };
 
 struct WatchOptions {
-  std::string label_selector;
+  std::string label_selector = {};
   // Events after this version. Required.
-  std::string resource_version;
+  std::string resource_version = {};
 };
 
 // A running watch. Destroying it ends the watch; a callback already running on
@@ -133,14 +133,14 @@ class Attachment {
 };
 
 struct AttachOptions {
-  std::string container;
+  std::string container = {};
   // The life of the container that is meant (containerStatuses[].containerID);
   // NOT_FOUND when it is another by now.
-  std::string container_id;
+  std::string container_id = {};
 };
 
 struct LogOptions {
-  std::string container;
+  std::string container = {};
   // The last so many lines; 0 for all that are kept.
   int tail_lines = 0;
 };
