@@ -1,0 +1,524 @@
+#include "kube/embedded/embedded_cluster.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kube/await.h"
+#include "kube/cluster_conformance.h"
+#include "sqlite3.h"
+
+namespace unmcp::kube {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// A directory that is gone with its owner.
+class TempDir {
+ public:
+  TempDir() {
+    const char* base = getenv("TEST_TMPDIR");
+    path_ = std::string(base != nullptr ? base : "/tmp") + "/cluster-XXXXXX";
+    EXPECT_NE(mkdtemp(path_.data()), nullptr);
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::unique_ptr<EmbeddedCluster> Open(const std::string& dir) {
+  absl::StatusOr<std::unique_ptr<EmbeddedCluster>> cluster =
+      EmbeddedCluster::Create({.data_dir = dir, .crds = {WidgetCrd()}});
+  EXPECT_TRUE(cluster.ok()) << cluster.status();
+  return cluster.ok() ? *std::move(cluster) : nullptr;
+}
+
+class EmbeddedUnderTest final : public ClusterUnderTest {
+ public:
+  EmbeddedUnderTest() : cluster_(Open(dir_.path())) {}
+  Cluster& cluster() override { return *cluster_; }
+  std::string NewNamespace() override { return absl::StrCat("ns-", ++namespaces_); }
+
+ private:
+  TempDir dir_;
+  int namespaces_ = 0;
+  const std::unique_ptr<EmbeddedCluster> cluster_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Embedded, ClusterConformance,
+                         testing::Values(ClusterFactory([] { return std::make_unique<EmbeddedUnderTest>(); })));
+
+constexpr char kNs[] = "default";
+
+Object Widget(const std::string& name) {
+  Object widget(WidgetKind(), kNs, name);
+  widget.json()["spec"]["size"] = 1;
+  return widget;
+}
+
+ObjectRef Ref(const std::string& name) { return {WidgetKind(), kNs, name}; }
+
+Object Pod(const std::string& name) {
+  Object pod(PodKind(), kNs, name);
+  pod.json()["spec"] = {{"containers", {{{"name", "main"}}}}};
+  return pod;
+}
+
+absl::Status CreateError(const EmbeddedCluster::Options& options) {
+  return EmbeddedCluster::Create(options).status();
+}
+
+// --- Durability ---
+
+TEST(EmbeddedCluster, EverythingIsThereAfterReopening) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  const Object kept = *AwaitCreate(*cluster, WidgetKind(), Widget("kept"));
+  const Object patched = *AwaitPatch(*cluster, Ref("kept"), {{"spec", {{"size", 2}}}});
+  ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("deleted")).ok());
+  ASSERT_TRUE(AwaitDelete(*cluster, Ref("deleted")).ok());
+  const std::string version = AwaitList(*cluster, WidgetKind(), kNs)->resource_version;
+  cluster.reset();
+
+  cluster = Open(dir.path());
+  absl::StatusOr<ObjectList> list = AwaitList(*cluster, WidgetKind(), kNs);
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->items.size(), 1u);
+  EXPECT_EQ(list->items[0].json(), patched.json());
+  EXPECT_EQ(list->resource_version, version);
+  // A watcher that was up to date goes on; one that was not lists again.
+  WatchRecorder current(*cluster, WidgetKind(), kNs, {"", version});
+  WatchRecorder stale(*cluster, WidgetKind(), kNs, {"", kept.resource_version()});
+  ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("new")).ok());
+  ASSERT_TRUE(current.WaitForCount(1));
+  EXPECT_EQ(stale.WaitForEnd().code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST(EmbeddedCluster, WhatWasAnsweredSurvivesSigkill) {
+  TempDir dir;
+  constexpr int kWidgets = 50;
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto cluster = Open(dir.path());
+    for (int i = 0; i < kWidgets; ++i) {
+      if (!AwaitCreate(*cluster, WidgetKind(), Widget(absl::StrCat("w", i))).ok()) _exit(1);
+    }
+    (void)!write(ready[1], "x", 1);
+    while (true) pause();
+  }
+  close(ready[1]);
+  char byte;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1) << "the child failed";
+  close(ready[0]);
+  // While it lives, its directory is taken, and the error says by whom.
+  const absl::Status taken = CreateError({.data_dir = dir.path()});
+  EXPECT_EQ(taken.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(taken.message()),
+              AllOf(HasSubstr(dir.path()), HasSubstr(absl::StrCat("process ", child)), HasSubstr("--data-dir")));
+  ASSERT_EQ(kill(child, SIGKILL), 0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+
+  auto cluster = Open(dir.path());
+  EXPECT_EQ(AwaitList(*cluster, WidgetKind(), kNs)->items.size(), static_cast<size_t>(kWidgets));
+}
+
+TEST(EmbeddedCluster, GarbageLeftByACrashIsCollectedAtStart) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  const Object owner = *AwaitCreate(*cluster, WidgetKind(), Widget("owner"));
+  Object dependent = Widget("dependent");
+  dependent.AddOwner({owner.api_version(), owner.kind(), owner.name(), owner.uid()});
+  ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), dependent).ok());
+  cluster.reset();
+  // As after a crash between the owner's end and its dependent's.
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((dir.path() + "/state.db").c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "DELETE FROM objects WHERE name = 'owner'", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+
+  cluster = Open(dir.path());
+  const std::string version = AwaitList(*cluster, WidgetKind(), kNs)->resource_version;
+  WatchRecorder watch(*cluster, WidgetKind(), kNs, {"", version});
+  ASSERT_TRUE(!AwaitGet(*cluster, Ref("dependent")).ok() || watch.WaitForCount(1));
+  EXPECT_EQ(AwaitGet(*cluster, Ref("dependent")).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(EmbeddedCluster, ObjectsAreReadUnderTheNewSchema) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("a")).ok());
+  cluster.reset();
+  Json crd = WidgetCrd();
+  crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["added"] = {
+      {"type", "string"}, {"default", "new"}};
+  absl::StatusOr<std::unique_ptr<EmbeddedCluster>> upgraded =
+      EmbeddedCluster::Create({.data_dir = dir.path(), .crds = {crd}});
+  ASSERT_TRUE(upgraded.ok()) << upgraded.status();
+  EXPECT_EQ(AwaitGet(**upgraded, Ref("a"))->spec()["added"], "new");
+}
+
+TEST(EmbeddedCluster, OldEventsAreForgotten) {
+  TempDir dir;
+  const ObjectRef old{EventKind(), kNs, "old"};
+  std::atomic<int64_t> seconds = 1'750'000'000;
+  const EmbeddedCluster::Options options{.data_dir = dir.path(),
+                                         .now = [&] { return absl::FromUnixSeconds(seconds.load()); }};
+  auto cluster = *EmbeddedCluster::Create(options);
+  ASSERT_TRUE(AwaitCreate(*cluster, EventKind(), Object(EventKind(), kNs, "old")).ok());
+  cluster.reset();
+  seconds += absl::ToInt64Seconds(kEventLifetime) - 1;
+  cluster = *EmbeddedCluster::Create(options);
+  ASSERT_TRUE(AwaitCreate(*cluster, EventKind(), Object(EventKind(), kNs, "young")).ok());
+  EXPECT_TRUE(AwaitGet(*cluster, old).ok());
+  cluster.reset();
+  seconds += 2;
+  cluster = *EmbeddedCluster::Create(options);
+  const std::string version = AwaitList(*cluster, EventKind(), kNs)->resource_version;
+  WatchRecorder watch(*cluster, EventKind(), kNs, {"", version});
+  ASSERT_TRUE(!AwaitGet(*cluster, old).ok() || watch.WaitForCount(1));
+  EXPECT_EQ(AwaitGet(*cluster, old).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(AwaitGet(*cluster, {EventKind(), kNs, "young"}).ok());
+}
+
+// --- What can be wrong at start ---
+
+TEST(EmbeddedCluster, ADirectoryThatCannotBeMadeIsNamed) {
+  TempDir dir;
+  const std::string file = dir.path() + "/file";
+  std::ofstream(file) << "not a directory";
+  const absl::Status error = CreateError({.data_dir = file + "/data"});
+  EXPECT_THAT(std::string(error.message()),
+              AllOf(HasSubstr(file + "/data"), HasSubstr("Not a directory"), HasSubstr("--data-dir")));
+  EXPECT_EQ(CreateError({.data_dir = ""}).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(EmbeddedCluster, ADirectoryThatCannotBeWrittenIsNamed) {
+  TempDir dir;
+  ASSERT_EQ(chmod(dir.path().c_str(), 0500), 0);
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  const absl::Status error = CreateError({.data_dir = dir.path()});
+  EXPECT_EQ(error.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(std::string(error.message()), AllOf(HasSubstr(dir.path()), HasSubstr("Permission denied")));
+}
+
+TEST(EmbeddedCluster, MissingDirectoriesAreMadeForOneUserAlone) {
+  TempDir dir;
+  const std::string path = dir.path() + "/a/b";
+  EXPECT_NE(Open(path), nullptr);
+  struct stat info;
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0700u);
+}
+
+TEST(EmbeddedCluster, ADamagedDatabaseIsNotTouched) {
+  TempDir dir;
+  const std::string path = dir.path() + "/state.db";
+  const std::string garbage(10'000, 'x');
+  std::ofstream(path) << garbage;
+  const absl::Status error = CreateError({.data_dir = dir.path()});
+  EXPECT_EQ(error.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(error.message()), AllOf(HasSubstr(path), HasSubstr("damaged")));
+  std::ifstream file(path);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), garbage);
+}
+
+TEST(EmbeddedCluster, ADatabaseOfANewerVersionIsRefused) {
+  TempDir dir;
+  Open(dir.path()).reset();
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((dir.path() + "/state.db").c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 99", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  const absl::Status error = CreateError({.data_dir = dir.path()});
+  EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(error.message()), HasSubstr("newer unmcp"));
+}
+
+TEST(EmbeddedCluster, AWrongCrdIsNamed) {
+  TempDir dir;
+  Json crd = WidgetCrd();
+  crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["code"]["pattern"] = "(";
+  const absl::Status error = CreateError({.data_dir = dir.path(), .crds = {crd}});
+  EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(error.message()),
+              AllOf(HasSubstr("widgets.conformance.unmcp.dev"), HasSubstr("spec.code"), HasSubstr("pattern")));
+}
+
+// --- Room ---
+
+TEST(EmbeddedCluster, WithoutRoomWritesFailAndWithRoomTheyGoOn) {
+  TempDir dir;
+  auto cluster =
+      *EmbeddedCluster::Create({.data_dir = dir.path(), .crds = {WidgetCrd()}, .max_database_bytes = 200 << 10});
+  Object large = Widget("");
+  large.json()["spec"]["free"]["text"] = std::string(20 << 10, 'x');
+  absl::Status full;
+  int created = 0;
+  while (full.ok() && created < 100) {
+    large.json()["metadata"]["name"] = absl::StrCat("w", created);
+    full = AwaitCreate(*cluster, WidgetKind(), large).status();
+    if (full.ok()) ++created;
+  }
+  ASSERT_GT(created, 1);
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(full.message()), AllOf(HasSubstr(dir.path()), HasSubstr("room")));
+  // Nothing has changed in memory, and reads go on.
+  const std::string last = absl::StrCat("w", created);
+  EXPECT_EQ(AwaitGet(*cluster, Ref(last)).status().code(), absl::StatusCode::kNotFound);
+  absl::StatusOr<ObjectList> list = AwaitList(*cluster, WidgetKind(), kNs);
+  EXPECT_EQ(list->items.size(), static_cast<size_t>(created));
+  WatchRecorder watch(*cluster, WidgetKind(), kNs, {"", list->resource_version});
+  EXPECT_EQ(AwaitCreate(*cluster, WidgetKind(), large).status().code(), absl::StatusCode::kResourceExhausted);
+
+  ASSERT_TRUE(AwaitDelete(*cluster, Ref("w0")).ok());
+  EXPECT_TRUE(AwaitCreate(*cluster, WidgetKind(), large).ok());
+  ASSERT_TRUE(watch.WaitForCount(2));
+  EXPECT_EQ(watch.events()[0].type, WatchEventType::kDeleted);
+  cluster.reset();
+  cluster = Open(dir.path());
+  EXPECT_TRUE(AwaitGet(*cluster, Ref(last)).ok());
+  EXPECT_FALSE(AwaitGet(*cluster, Ref("w0")).ok());
+}
+
+// Calls that are queued together share a transaction, not a fate.
+TEST(EmbeddedCluster, OneCallWithoutRoomDoesNotFailItsNeighbours) {
+  TempDir dir;
+  auto cluster =
+      *EmbeddedCluster::Create({.data_dir = dir.path(), .crds = {WidgetCrd()}, .max_database_bytes = 400 << 10});
+  Object huge = Widget("huge");
+  huge.json()["spec"]["free"]["text"] = std::string(1 << 20, 'x');
+  absl::Mutex mutex;
+  std::vector<absl::StatusCode> answers(5, absl::StatusCode::kUnknown);
+  int answered = 0;
+  const auto answer = [&](size_t i) {
+    return [&, i](absl::StatusOr<Object> result) {
+      absl::MutexLock lock(&mutex);
+      answers[i] = result.status().code();
+      ++answered;
+    };
+  };
+  // From the cluster's own thread, so that they do wait together.
+  cluster->Get(Ref("none"), [&](absl::StatusOr<Object>) {
+    cluster->Create(WidgetKind(), Widget("a"), answer(0));
+    cluster->Create(WidgetKind(), huge, answer(1));
+    cluster->Get(Ref("a"), answer(2));
+    cluster->Get(Ref("huge"), answer(3));
+    cluster->Create(WidgetKind(), Widget("b"), answer(4));
+  });
+  {
+    absl::MutexLock lock(&mutex);
+    auto all = [&] { return answered == 5; };
+    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&all), kAwaitTimeout));
+  }
+  using absl::StatusCode;
+  EXPECT_EQ(answers, (std::vector<StatusCode>{StatusCode::kOk, StatusCode::kResourceExhausted, StatusCode::kOk,
+                                              StatusCode::kNotFound, StatusCode::kOk}));
+}
+
+TEST(EmbeddedCluster, ObjectsAreBoundedAndText) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  Object large = Widget("large");
+  large.json()["spec"]["free"]["text"] = std::string(kMaxObjectBytes, 'x');
+  EXPECT_EQ(AwaitCreate(*cluster, WidgetKind(), large).status().code(), absl::StatusCode::kInvalidArgument);
+  Object bytes = Widget("bytes");
+  bytes.json()["spec"]["free"]["text"] = "\xff\xfe";
+  EXPECT_EQ(AwaitCreate(*cluster, WidgetKind(), bytes).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("fine")).ok());
+}
+
+// --- History ---
+
+TEST(EmbeddedCluster, WhoIsTooFarBehindListsAgain) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget(name)).ok());
+  const ObjectList page = *AwaitList(*cluster, WidgetKind(), kNs, {.limit = 1});
+  for (size_t i = 0; i < kMaxHistoryEvents; ++i) {
+    cluster->Patch(Ref("a"), {{"status", {{"count", i}}}}, {"status"}, [](absl::StatusOr<Object>) {});
+  }
+  const std::string inside = AwaitGet(*cluster, Ref("a"))->resource_version();
+  ASSERT_TRUE(AwaitPatch(*cluster, Ref("b"), {{"spec", {{"size", 2}}}}).ok());
+
+  WatchRecorder late(*cluster, WidgetKind(), kNs, {"", page.resource_version});
+  const absl::Status gone = late.WaitForEnd();
+  EXPECT_EQ(gone.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(std::string(gone.message()), HasSubstr("410 Gone"));
+  EXPECT_TRUE(late.events().empty());
+  EXPECT_EQ(AwaitList(*cluster, WidgetKind(), kNs, {.continue_token = page.continue_token}).status().code(),
+            absl::StatusCode::kOutOfRange);
+  WatchRecorder near(*cluster, WidgetKind(), kNs, {"", inside});
+  EXPECT_TRUE(near.WaitForCount(1));
+  EXPECT_EQ(near.events()[0].object.name(), "b");
+}
+
+TEST(EmbeddedCluster, AWatchNeedsAPlaceToStart) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  EXPECT_EQ(WatchRecorder(*cluster, WidgetKind(), kNs, {"", ""}).WaitForEnd().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(WatchRecorder(*cluster, WidgetKind(), kNs, {"", "999"}).WaitForEnd().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(WatchRecorder(*cluster, WidgetKind(), kNs, {"a in b", "0"}).WaitForEnd().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+// --- Calls ---
+
+TEST(EmbeddedCluster, CallsMadeBeforeItsEndAreFinished) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  std::atomic<int> created = 0;
+  for (int i = 0; i < 100; ++i) {
+    cluster->Create(WidgetKind(), Widget(absl::StrCat("w", i)), [&](absl::StatusOr<Object> object) { created += object.ok(); });
+  }
+  cluster.reset();
+  EXPECT_EQ(created, 100);
+  EXPECT_EQ(AwaitList(*Open(dir.path()), WidgetKind(), kNs)->items.size(), 100u);
+}
+
+TEST(EmbeddedCluster, AWatchMayEndItselfAndOutliveTheCluster) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  std::unique_ptr<Watch> watch;
+  absl::Mutex mutex;
+  int heard = 0;
+  WatchCallbacks callbacks;
+  callbacks.on_event = [&](WatchEvent) {
+    absl::MutexLock lock(&mutex);
+    ++heard;
+    watch.reset();
+  };
+  callbacks.on_end = [](absl::Status) {};
+  {
+    absl::MutexLock lock(&mutex);
+    watch = cluster->StartWatch(WidgetKind(), kNs, {"", AwaitList(*cluster, WidgetKind(), kNs)->resource_version},
+                                std::move(callbacks));
+  }
+  WatchRecorder outliving(*cluster, WidgetKind(), kNs, {"", AwaitList(*cluster, WidgetKind(), kNs)->resource_version});
+  ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("a")).ok());
+  ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("b")).ok());
+  ASSERT_TRUE(outliving.WaitForCount(2));
+  cluster.reset();
+  absl::MutexLock lock(&mutex);
+  EXPECT_EQ(heard, 1);
+}
+
+// --- The node ---
+
+class FakeNode final : public NodeRuntime {
+ public:
+  void Attach(const std::string& pod_uid, AttachOptions, Callback<std::unique_ptr<Attachment>> done) override {
+    done(absl::NotFoundError(absl::StrCat("asked to attach to ", pod_uid)));
+  }
+  void Logs(const std::string& pod_uid, LogOptions options, Callback<std::string> done) override {
+    done(absl::StrCat(options.tail_lines, " lines of ", pod_uid));
+  }
+};
+
+absl::StatusOr<std::string> AwaitLogs(Cluster& cluster, const ObjectRef& pod) {
+  return Await<std::string>([&](Callback<std::string> done) {
+    cluster.Logs(pod, {.container = "main", .tail_lines = 3}, std::move(done));
+  });
+}
+
+TEST(EmbeddedCluster, TheNodeIsAskedForLogsAndAttachments) {
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  const Object pod = *AwaitCreate(*cluster, PodKind(), Pod("p"));
+  const ObjectRef ref{PodKind(), kNs, "p"};
+  EXPECT_EQ(AwaitLogs(*cluster, ref).status().code(), absl::StatusCode::kFailedPrecondition);
+  FakeNode node;
+  cluster->SetNode(&node);
+  EXPECT_EQ(*AwaitLogs(*cluster, ref), absl::StrCat("3 lines of ", pod.uid()));
+  EXPECT_EQ(AwaitLogs(*cluster, {PodKind(), kNs, "q"}).status().code(), absl::StatusCode::kNotFound);
+  const absl::Status attached = Await<std::unique_ptr<Attachment>>([&](Callback<std::unique_ptr<Attachment>> done) {
+                                  cluster->Attach(ref, {}, std::move(done));
+                                }).status();
+  EXPECT_THAT(std::string(attached.message()), HasSubstr(pod.uid()));
+  cluster->SetNode(nullptr);
+  EXPECT_EQ(AwaitLogs(*cluster, ref).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+class PodDeletion : public testing::Test {
+ protected:
+  PodDeletion() : cluster_(Open(dir_.path())) {
+    cluster_->SetNode(&node_);
+    EXPECT_TRUE(AwaitCreate(*cluster_, PodKind(), Pod("p")).ok());
+    EXPECT_TRUE(AwaitPatch(*cluster_, ref_, {{"spec", {{"nodeName", "here"}}}}).ok());
+  }
+  ~PodDeletion() override { cluster_->SetNode(nullptr); }
+
+  absl::Status Delete(DeleteOptions options = {}) { return AwaitDelete(*cluster_, ref_, options); }
+  absl::StatusOr<Object> Get() { return AwaitGet(*cluster_, ref_); }
+
+  TempDir dir_;
+  FakeNode node_;
+  const std::unique_ptr<EmbeddedCluster> cluster_;
+  const ObjectRef ref_{PodKind(), kNs, "p"};
+};
+
+TEST_F(PodDeletion, WaitsForTheNode) {
+  ASSERT_TRUE(Delete().ok());
+  absl::StatusOr<Object> pod = Get();
+  ASSERT_TRUE(pod.ok()) << pod.status();
+  EXPECT_TRUE(pod->deleting());
+  EXPECT_EQ(pod->json()["metadata"]["deletionGracePeriodSeconds"], 30);
+  // The node reports on it meanwhile, and then finishes it.
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"status", {{"phase", "Running"}}}}, {"status"}).ok());
+  ASSERT_TRUE(Delete({.uid = pod->uid(), .grace_period_seconds = 0}).ok());
+  EXPECT_EQ(Get().status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(PodDeletion, TheGracePeriodIsTheCallersAndOnlyGetsShorter) {
+  ASSERT_TRUE(Delete({.grace_period_seconds = 10}).ok());
+  const Object first = *Get();
+  EXPECT_EQ(first.json()["metadata"]["deletionGracePeriodSeconds"], 10);
+  ASSERT_TRUE(Delete({.grace_period_seconds = 20}).ok());
+  EXPECT_EQ(Get()->resource_version(), first.resource_version());
+  ASSERT_TRUE(Delete({.grace_period_seconds = 5}).ok());
+  EXPECT_EQ(Get()->json()["metadata"]["deletionGracePeriodSeconds"], 5);
+}
+
+TEST_F(PodDeletion, AFinishedPodGoesAtOnce) {
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"status", {{"phase", "Succeeded"}}}}, {"status"}).ok());
+  ASSERT_TRUE(Delete().ok());
+  EXPECT_EQ(Get().status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(PodDeletion, AFinalizerHoldsItEvenFromTheNode) {
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"metadata", {{"finalizers", {"unmcp.dev/test"}}}}}).ok());
+  ASSERT_TRUE(Delete().ok());
+  ASSERT_TRUE(Delete({.grace_period_seconds = 0}).ok());
+  EXPECT_TRUE(Get().ok());
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"metadata", {{"finalizers", nullptr}}}}).ok());
+  EXPECT_EQ(Get().status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(PodDeletion, ABoundPodStaysOnItsNode) {
+  EXPECT_EQ(AwaitPatch(*cluster_, ref_, {{"spec", {{"nodeName", "elsewhere"}}}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace unmcp::kube
