@@ -6,12 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <system_error>
 #include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -50,6 +50,12 @@ void DropNulls(Json* json) {
   }
 }
 
+// kNamePattern and kNameMaxLength, in a few comparisons.
+bool IsName(const std::string& name) {
+  return !name.empty() && name.size() <= kNameMaxLength && absl::ascii_islower(name.front()) && name.back() != '-' &&
+         absl::c_all_of(name, [](char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-'; });
+}
+
 absl::Status CheckWords(const Json& metadata, const char* key) {
   const std::string path = absl::StrCat("metadata.", key);
   if (!metadata.contains(key)) return absl::OkStatus();
@@ -63,7 +69,6 @@ absl::Status CheckWords(const Json& metadata, const char* key) {
 }
 
 absl::StatusOr<Json> ReadMetadata(const Json& document, const std::string& ns) {
-  static const auto* const name_pattern = new std::regex(kNamePattern);
   const Json metadata = document.value("metadata", Json());
   if (metadata.is_null()) return Invalid("metadata.name", "is required");
   if (!metadata.is_object()) return Invalid("metadata", "must be an object");
@@ -79,7 +84,7 @@ absl::StatusOr<Json> ReadMetadata(const Json& document, const std::string& ns) {
   if (!out.contains("name")) return Invalid("metadata.name", "is required");
   if (!out["name"].is_string()) return Invalid("metadata.name", "must be a string; put it in quotes");
   const std::string name = out["name"];
-  if (name.size() > kNameMaxLength || !std::regex_match(name, *name_pattern)) {
+  if (!IsName(name)) {
     return Invalid("metadata.name", absl::StrCat("must be at most ", kNameMaxLength,
                                                  " lower-case letters, digits and '-', beginning with a letter and "
                                                  "ending with a letter or digit, since a Service bears the same name"));

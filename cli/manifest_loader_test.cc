@@ -170,7 +170,11 @@ TEST_F(ManifestLoaderTest, RefusesOtherKinds) {
 TEST_F(ManifestLoaderTest, ChecksMetadata) {
   EXPECT_THAT(LoadError(Server("Everything", "  command: [x]\n")),
               HasSubstr("a.yaml:4: metadata.name: must be at most 63 lower-case letters"));
-  EXPECT_THAT(LoadError(Server(std::string(64, 'a'), "  command: [x]\n")), HasSubstr("metadata.name: must be at most"));
+  for (const std::string& name : {std::string(64, 'a'), std::string("1a"), std::string("a-"), std::string("-a"),
+                                  std::string("a.b"), std::string("a_b"), std::string("''"), std::string("a\xC3\xA4")}) {
+    EXPECT_THAT(LoadError(Server(name, "  command: [x]\n")), HasSubstr("metadata.name: must be at most")) << name;
+  }
+  EXPECT_EQ(Load({Write("a.yaml", Server(std::string(61, 'a') + "-1", "  command: [x]\n"))}).size(), 1u);
   EXPECT_EQ(LoadError(Server("12", "  command: [x]\n")), "a.yaml:4: metadata.name: must be a string; put it in quotes");
   const std::string head = "apiVersion: unmcp.dev/v1\nkind: MCPPool\n";
   EXPECT_EQ(LoadError(head), "a.yaml:1: metadata.name: is required");
