@@ -33,9 +33,9 @@ Json Difference(const Json& live, const Json& wanted) {
   return patch;
 }
 
-// One call of ApplyAll. It owns itself through the callbacks it waits for,
-// and each of its methods runs after the one before has returned to the
-// cluster, so it needs no lock.
+// One call of ApplyAll. It owns itself through the callback it waits for, of
+// which there is never more than one, made by a step's last statement: so it
+// needs no lock.
 class Application : public std::enable_shared_from_this<Application> {
  public:
   Application(kube::Cluster* cluster, std::vector<kube::Object> objects, kube::Callback<std::vector<Applied>> done)
