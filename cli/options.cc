@@ -14,7 +14,7 @@ namespace unmcp {
 namespace {
 
 constexpr char kAbout[] = "unmcp runs MCP servers: it starts one when a client connects, puts it to sleep when it is\n"
-                          "idle, and gives every client one stable endpoint per server.";
+                          "idle, and gives every client one stable endpoint per server.\n";
 
 constexpr char kExamples[] =
     R"(Examples:
@@ -22,10 +22,11 @@ constexpr char kExamples[] =
   unmcp up -f servers.yaml --port 0          on a free port; the first line of output says which
   unmcp up --data-dir ./data                 what was declared before is still there
 
-Clients connect to http://HOST:PORT/api/v1/servers/NAME/sse.)";
+Clients connect to http://HOST:PORT/api/v1/servers/NAME/sse.
+)";
 
 constexpr char kUpAbout[] = "Runs everything in one process on this machine: controller, API and the servers themselves.\n"
-                            "Prints \"ready http://HOST:PORT\" when clients can connect. Ctrl-C stops all of it.";
+                            "Prints \"ready http://HOST:PORT\" when clients can connect. Ctrl-C stops all of it.\n";
 
 std::string CheckPort(const std::string& text) {
   int port;
@@ -77,7 +78,10 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& args, E
   CLI::App* up = app.add_subcommand("up", kUpAbout);
   up->allow_extras();
   up->footer(kExamples);
-  up->add_option("--host", options.host, "Address to listen on")->capture_default_str()->check(CheckNotEmpty);
+  up->add_option("--host", options.host, "Address to listen on")
+      ->capture_default_str()
+      ->type_name("ADDRESS")
+      ->check(CheckNotEmpty);
   up->add_option("--port", options.port, "Port for clients and the REST API; 0 picks a free one")
       ->capture_default_str()
       ->type_name("PORT")
