@@ -148,8 +148,10 @@ export class Unmcp {
     return this.exitCode;
   }
 
+  // The end of every test. What a failing unmcp has left behind goes too.
   async kill() {
     if (!this.exited) this.process.kill('SIGKILL');
     await this.ended;
+    if (this.tag) await until('servers are gone', () => !this.serverProcesses().some((pid) => process.kill(pid, 'SIGKILL')));
   }
 }
