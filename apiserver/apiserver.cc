@@ -1,0 +1,129 @@
+#include "apiserver/apiserver.h"
+
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "apiserver/data_path.h"
+#include "apiserver/directory.h"
+#include "apiserver/metrics.h"
+#include "apiserver/server_service.h"
+#include "apiserver/state_service.h"
+#include "common/mutex.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "link/callee.h"
+
+namespace unmcp::apiserver {
+namespace {
+
+// The largest gRPC message taken: a SyncRequest with one server's spec, whose
+// lists are bounded by its schema to well under this.
+constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
+
+// Reflection and the health service are switched on for every server that is
+// built afterwards, so once per process.
+void EnableStandardServices() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+class ApiServerImpl final : public ApiServer {
+ public:
+  explicit ApiServerImpl(Options options)
+      : options_(std::move(options)),
+        process_(options_.random->Id128()),
+        metrics_(options_.registry),
+        data_path_({.loop = options_.loop,
+                    .cluster = options_.cluster,
+                    .random = options_.random,
+                    .directory = &directory_,
+                    .metrics = &metrics_,
+                    .version = options_.version,
+                    .on_synced =
+                        [this] {
+                          server_->GetHealthCheckService()->SetServingStatus(true);
+                          options_.on_ready();
+                        }}),
+        state_service_(options_.loop, process_, &data_path_),
+        server_service_(
+            &directory_, [this](const std::string& uid) { return data_path_.ActivityOf(uid); }, process_),
+        callee_(link::Callee::Create({options_.loop, [this](session::ExchangeRequest request,
+                                                            std::unique_ptr<session::Exchange> exchange) {
+                                        data_path_.Accept(std::move(request), std::move(exchange));
+                                      }})) {
+    data_path_.set_state_service(&state_service_);
+  }
+
+  absl::Status Init() {
+    EnableStandardServices();
+    grpc::ServerBuilder builder;
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    // Two processes on one port would share its connections between them.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    const std::string address = absl::StrCat(
+        absl::StrContains(options_.host, ':') ? absl::StrCat("[", options_.host, "]") : options_.host, ":",
+        options_.port);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(&state_service_);
+    builder.RegisterService(&server_service_);
+    callee_->Register(&builder);
+    server_ = builder.BuildAndStart();
+    if (!server_ || port_ == 0) {
+      return absl::UnavailableError(absl::StrCat("cannot listen for gRPC on ", address,
+                                                 ": the port may be in use; stop what listens there or choose "
+                                                 "another with --grpc-port (0 picks a free one)"));
+    }
+    server_->GetHealthCheckService()->SetServingStatus(false);  // until the state is there
+    callee_->Start();
+    return absl::OkStatus();
+  }
+
+  int port() const override { return port_; }
+
+  std::shared_ptr<grpc::Channel> InProcessChannel() override {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    return server_->InProcessChannel(arguments);
+  }
+
+  void CloseSessions(absl::string_view why) override {
+    Notification done;
+    options_.loop->Post([&] {
+      data_path_.CloseAll(why);
+      done.Notify();
+    });
+    done.Wait();
+  }
+
+  void Shutdown(absl::Duration grace) override {
+    server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  }
+
+ private:
+  Options options_;
+  const std::string process_;
+  Metrics metrics_;
+  Directory directory_;
+  DataPath data_path_;
+  StateService state_service_;
+  ServerService server_service_;
+  std::unique_ptr<link::Callee> callee_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Create(Options options) {
+  auto apiserver = std::make_unique<ApiServerImpl>(std::move(options));
+  if (absl::Status status = apiserver->Init(); !status.ok()) return status;
+  return apiserver;
+}
+
+}  // namespace unmcp::apiserver

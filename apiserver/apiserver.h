@@ -1,0 +1,68 @@
+// The apiserver: the gRPC API, the published state, and the data path, in one
+// gRPC server.
+#ifndef UNMCP_APISERVER_APISERVER_H_
+#define UNMCP_APISERVER_APISERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/event_loop.h"
+#include "common/random.h"
+#include "kube/cluster.h"
+
+namespace grpc {
+class Channel;
+}
+namespace prometheus {
+class Registry;
+}
+
+namespace unmcp::apiserver {
+
+// Example (order matters; see each method):
+//
+//   auto apiserver = ApiServer::Create({.loop = &loop, .cluster = cluster, …});
+//   controller options.apiservers = {apiserver->InProcessChannel()};
+//   loop.Start();
+//   …
+//   apiserver->Shutdown(absl::Seconds(5));   // the loop still turns
+//   loop.Stop();
+//
+// Thread safety: methods from the main thread.
+class ApiServer {
+ public:
+  struct Options {
+    EventLoop* loop = nullptr;         // of the data path; not started yet
+    kube::Cluster* cluster = nullptr;  // outlives this
+    Random* random = nullptr;
+    prometheus::Registry* registry = nullptr;
+    std::string version;
+    std::string host;  // to bind for gRPC clients
+    int port = 0;      // 0 picks a free one
+    // Called once, on the loop: the first snapshot of the state is complete,
+    // and the health service says SERVING.
+    absl::AnyInvocable<void()> on_ready = [] {};
+  };
+
+  // UNAVAILABLE when the port is taken, saying what to do.
+  static absl::StatusOr<std::unique_ptr<ApiServer>> Create(Options options);
+  // After the loop has stopped.
+  virtual ~ApiServer() = default;
+
+  // The port that gRPC clients reach.
+  virtual int port() const = 0;
+  // For the controller and the gateway of the same process.
+  virtual std::shared_ptr<grpc::Channel> InProcessChannel() = 0;
+  // Ends every session in good order: their streams are told that they are over.
+  virtual void CloseSessions(absl::string_view why) = 0;
+  // Refuses new calls and ends those under way after `grace` at the most.
+  // While the loop still turns.
+  virtual void Shutdown(absl::Duration grace) = 0;
+};
+
+}  // namespace unmcp::apiserver
+
+#endif  // UNMCP_APISERVER_APISERVER_H_

@@ -1,0 +1,184 @@
+#include "apiserver/data_path.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "apiserver/errors.h"
+#include "glog/logging.h"
+#include "nlohmann/json.hpp"
+
+namespace unmcp::apiserver {
+namespace {
+
+// How often a server's activity is told to the controller: idle timeouts count
+// in seconds, and the API reads this process's own figures.
+constexpr absl::Duration kActivityInterval = absl::Seconds(1);
+
+// Answers an exchange that reaches no server.
+void Refuse(std::unique_ptr<session::Exchange> exchange, int code, const absl::Status& status, int retry_after) {
+  session::Headers headers = {{"content-type", "application/json"}};
+  if (retry_after > 0) headers.emplace_back("retry-after", absl::StrCat(retry_after));
+  exchange->SendHead(code, std::move(headers));
+  exchange->Send(nlohmann::json{{"error",
+                                 {{"code", code},
+                                  {"status", absl::StatusCodeToString(status.code())},
+                                  {"message", std::string(status.message())}}}}
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  exchange->Close();
+}
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  google::protobuf::Timestamp proto;
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  proto.set_seconds(seconds);
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+  return proto;
+}
+
+}  // namespace
+
+DataPath::DataPath(Options options) : options_(std::move(options)), activity_timer_(options_.loop) {}
+
+DataPath::~DataPath() = default;
+
+void DataPath::Accept(session::ExchangeRequest request, std::unique_ptr<session::Exchange> exchange) {
+  options_.metrics->exchanges->Increment();
+  const Directory::Entry entry = options_.directory->Find(request.server);
+  if (!entry) {
+    if (!options_.directory->synced()) return Refuse(std::move(exchange), 503, NotSynced(), 1);
+    return Refuse(std::move(exchange), 404, ServerNotFound(request.server), 0);
+  }
+  auto it = runtimes_.find(entry->server().uid());
+  if (it == runtimes_.end()) return Refuse(std::move(exchange), 404, ServerNotFound(request.server), 0);
+  it->second->Handle(std::move(request), std::move(exchange));
+}
+
+session::HubActivity DataPath::ActivityOf(const std::string& uid) const {
+  MutexLock lock(&activity_mutex_);
+  auto it = activity_.find(uid);
+  return it == activity_.end() ? session::HubActivity{} : it->second;
+}
+
+void DataPath::CloseAll(absl::string_view why) {
+  for (auto& [uid, runtime] : runtimes_) runtime->CloseAll(why);
+}
+
+// ---- from the controller ----------------------------------------------------------
+
+void DataPath::OnControllerUp() {
+  unseen_.clear();
+  for (auto& [uid, runtime] : runtimes_) {
+    unseen_.insert(uid);
+    dirty_.insert(uid);
+    runtime->OnControllerChange();
+  }
+  SendActivity();
+}
+
+void DataPath::OnControllerDown() {
+  for (auto& [uid, runtime] : runtimes_) runtime->OnControllerChange();
+}
+
+void DataPath::OnChange(v1::Change change) {
+  if (!change.has_server()) {
+    if (!change.server_deleted().empty()) Remove(change.server_deleted());
+    return;
+  }
+  auto entry = std::make_shared<const v1::PublishedServer>(std::move(*change.mutable_server()));
+  const std::string& uid = entry->server().uid();
+  unseen_.erase(uid);
+  options_.directory->Put(entry);
+  auto [it, added] = runtimes_.try_emplace(uid);
+  if (!added) return it->second->Publish(std::move(entry));
+  it->second = std::make_unique<ServerRuntime>(ServerRuntime::Options{.loop = options_.loop,
+                                                                      .cluster = options_.cluster,
+                                                                      .random = options_.random,
+                                                                      .uplink = this,
+                                                                      .version = options_.version},
+                                               std::move(entry));
+}
+
+void DataPath::OnSnapshotEnd() {
+  for (const std::string& uid : std::exchange(unseen_, {})) Remove(uid);
+  // Drains that an earlier controller asked for and never followed up.
+  for (auto& [uid, runtime] : runtimes_) {
+    if (runtime->server().status().phase() != "Stopping") runtime->CancelDrain();
+  }
+  if (options_.directory->synced()) return;
+  options_.directory->set_synced();
+  if (options_.on_synced) options_.on_synced();
+}
+
+void DataPath::OnDrain(const v1::Drain& drain) {
+  auto it = runtimes_.find(drain.server_uid());
+  if (drain.withdraw()) {
+    if (it != runtimes_.end()) it->second->CancelDrain();
+    return;
+  }
+  v1::SyncResponse response;
+  v1::DrainAnswer& answer = *response.mutable_drain_answer();
+  answer.set_server_uid(drain.server_uid());
+  answer.set_incarnation(drain.incarnation());
+  answer.set_drained(it == runtimes_.end() || it->second->TryDrain(drain.incarnation()));
+  if (!answer.drained()) answer.set_reason("a call is in flight, or somebody waits for the server");
+  state_->Send(std::move(response));
+}
+
+void DataPath::Remove(const std::string& uid) {
+  options_.directory->Remove(uid);
+  auto it = runtimes_.find(uid);
+  if (it == runtimes_.end()) return;
+  std::shared_ptr<ServerRuntime> runtime = std::move(it->second);
+  runtimes_.erase(it);
+  runtime->CloseAll("the server has been deleted");
+  dirty_.erase(uid);
+  // It may be below us on the stack.
+  options_.loop->Post([runtime = std::move(runtime)] {});
+  MutexLock lock(&activity_mutex_);
+  activity_.erase(uid);
+}
+
+// ---- to the controller --------------------------------------------------------------
+
+void DataPath::Demand(const std::string& uid) {
+  options_.metrics->wakes->Increment();
+  v1::SyncResponse response;
+  response.mutable_demand()->set_server_uid(uid);
+  state_->Send(std::move(response));
+}
+
+void DataPath::Discovered(v1::Discovery discovery) {
+  v1::SyncResponse response;
+  *response.mutable_discovery() = std::move(discovery);
+  state_->Send(std::move(response));
+}
+
+void DataPath::ActivityChanged(ServerRuntime* runtime) {
+  if (!runtimes_.contains(runtime->server().uid())) return;  // being removed
+  dirty_.insert(runtime->server().uid());
+  if (!activity_timer_.pending()) activity_timer_.Set(kActivityInterval, [this] { SendActivity(); });
+}
+
+void DataPath::SendActivity() {
+  for (const std::string& uid : std::exchange(dirty_, {})) {
+    auto it = runtimes_.find(uid);
+    if (it == runtimes_.end()) continue;
+    const session::HubActivity activity = it->second->activity();
+    {
+      MutexLock lock(&activity_mutex_);
+      activity_[uid] = activity;
+    }
+    v1::SyncResponse response;
+    v1::Activity& told = *response.mutable_activity();
+    told.set_server_uid(uid);
+    told.set_requests(activity.requests);
+    told.set_open_sessions(activity.open_sessions);
+    told.set_calls_in_flight(activity.calls_in_flight);
+    told.set_subscriptions(activity.subscriptions);
+    if (activity.last_request > absl::InfinitePast()) *told.mutable_last_request_at() = ToProto(activity.last_request);
+    state_->Send(std::move(response));
+  }
+}
+
+}  // namespace unmcp::apiserver

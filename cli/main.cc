@@ -1,0 +1,85 @@
+// The `unmcp` command.
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "bridge/supervisor.h"
+#include "cli/logging.h"
+#include "cli/options.h"
+#include "cli/up.h"
+#include "common/status_macros.h"
+
+namespace unmcp {
+namespace {
+
+// Each client stream and each server's pipes are file descriptors.
+void RaiseFileLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+absl::Status RunUp(const UpOptions& options) {
+  // Signals are taken by the main thread below; others inherit the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  RaiseFileLimit();
+
+  UNMCP_ASSIGN_OR_RETURN(auto supervisor, bridge::Supervisor::Launch());  // before any thread
+  UNMCP_ASSIGN_OR_RETURN(auto up, Up::Create(options, supervisor.get(), std::cout));
+  absl::Status fatal;
+  up->OnFatal([&fatal](absl::Status why) {
+    fatal = std::move(why);
+    kill(getpid(), SIGTERM);
+  });
+  UNMCP_RETURN_IF_ERROR(up->Start());
+  int received = 0;
+  sigwait(&signals, &received);
+  // A second one does not wait for good order: the supervisor ends what is left.
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  up->Stop();
+  return fatal;
+}
+
+int Main(int argc, char** argv) {
+  const auto command =
+      ParseCommandLine({argv + 1, argv + argc}, [](const char* name) -> std::optional<std::string> {
+        const char* value = std::getenv(name);
+        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+      });
+  if (!command.ok()) {
+    std::cerr << "unmcp: " << command.status().message() << "\n";
+    return kUsageExitCode;
+  }
+  if (const auto* print = std::get_if<PrintAndExit>(&*command)) {
+    std::cout << print->text;
+    return 0;
+  }
+  const UpOptions& options = std::get<UpOptions>(*command);
+  InitLogging(argv[0], options.log);
+  if (const absl::Status status = RunUp(options); !status.ok()) {
+    std::cerr << "unmcp: " << status.message() << "\n";
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace unmcp
+
+int main(int argc, char** argv) { return unmcp::Main(argc, argv); }
