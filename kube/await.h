@@ -107,9 +107,8 @@ class WatchRecorder {
   // False when `predicate` did not become true, or the watch ended before.
   bool WaitFor(const Predicate& predicate) const {
     absl::MutexLock lock(&state_->mutex);
-    auto met = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_->mutex) {
-      return predicate(state_->events) || state_->ended;
-    };
+    auto met = [&]()
+                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_->mutex) { return predicate(state_->events) || state_->ended; };
     state_->mutex.AwaitWithTimeout(absl::Condition(&met), kAwaitTimeout);
     return predicate(state_->events);
   }

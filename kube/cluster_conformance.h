@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
@@ -40,7 +41,8 @@ using ClusterFactory = std::function<std::unique_ptr<ClusterUnderTest>()>;
 
 class ClusterConformance : public testing::TestWithParam<ClusterFactory> {
  protected:
-  ClusterConformance() : under_test_(GetParam()()), cluster_(under_test_->cluster()), ns_(under_test_->NewNamespace()) {}
+  ClusterConformance()
+      : under_test_(GetParam()()), cluster_(under_test_->cluster()), ns_(under_test_->NewNamespace()) {}
 
   ObjectRef Ref(const std::string& name) const { return {WidgetKind(), ns_, name}; }
   ObjectRef PodRef(const std::string& name) const { return {PodKind(), ns_, name}; }
@@ -69,6 +71,9 @@ class ClusterConformance : public testing::TestWithParam<ClusterFactory> {
   }
   // The version at which a watch sees everything from now on.
   std::string Now();
+  static std::string Message(const absl::Status& status);
+  // "ADDED a", "DELETED b".
+  static std::vector<std::string> Story(const std::vector<WatchEvent>& events);
   // Blocks until the object is gone: garbage collection takes its time.
   bool WaitUntilGone(const ObjectRef& ref);
 

@@ -104,7 +104,8 @@ FieldError RequiredValue(std::string path, const std::string& what_to_do) {
 }
 
 FieldError DuplicateValue(std::string path, const Json& value) {
-  return {std::move(path), absl::StrCat("Duplicate value: ", value.dump(-1, ' ', false, Json::error_handler_t::replace))};
+  return {std::move(path),
+          absl::StrCat("Duplicate value: ", value.dump(-1, ' ', false, Json::error_handler_t::replace))};
 }
 
 FieldError Forbidden(std::string path, const std::string& why) {
@@ -143,8 +144,8 @@ Json StatusToJson(const absl::Status& status) {
     json["status"] = "Success";
     return json;
   }
-  const Row* found = std::find_if(std::begin(kRows), std::end(kRows),
-                                  [&](const Row& row) { return row.code == status.code(); });
+  const Row* found =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& row) { return row.code == status.code(); });
   json["status"] = "Failure";
   json["message"] = std::string(status.message());
   json["reason"] = found == std::end(kRows) ? "InternalError" : found->reason;

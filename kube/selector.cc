@@ -94,8 +94,7 @@ bool LabelSelector::Matches(const Object& object) const {
   const std::map<std::string, std::string> labels = object.labels();
   for (const Requirement& requirement : requirements_) {
     auto label = labels.find(requirement.key);
-    const bool selected =
-        label != labels.end() && (requirement.exists || requirement.values.count(label->second) > 0);
+    const bool selected = label != labels.end() && (requirement.exists || requirement.values.count(label->second) > 0);
     if (selected == requirement.negated) return false;
   }
   return true;

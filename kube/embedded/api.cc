@@ -61,11 +61,10 @@ void MarkDeleting(absl::Time now, int grace_seconds, Json& metadata) {
 // The finalizers that the propagation leaves: the garbage collector's own two
 // say how it is to treat dependents.
 std::vector<std::string> FinalizersFor(Propagation propagation, std::vector<std::string> finalizers) {
-  finalizers.erase(std::remove_if(finalizers.begin(), finalizers.end(),
-                                  [](const std::string& name) {
-                                    return name == kForegroundFinalizer || name == kOrphanFinalizer;
-                                  }),
-                   finalizers.end());
+  finalizers.erase(
+      std::remove_if(finalizers.begin(), finalizers.end(),
+                     [](const std::string& name) { return name == kForegroundFinalizer || name == kOrphanFinalizer; }),
+      finalizers.end());
   if (propagation == Propagation::kForeground) finalizers.push_back(kForegroundFinalizer);
   if (propagation == Propagation::kOrphan) finalizers.push_back(kOrphanFinalizer);
   return finalizers;
@@ -204,9 +203,9 @@ absl::Status Api::Delete(const ObjectRef& ref, const DeleteOptions& options) {
   const ObjectPtr current = store_->Find(key);
   if (current == nullptr) return NotFound(ref);
   if (!options.uid.empty() && options.uid != current->uid()) {
-    return Conflict(ref, absl::StrCat("the UID in the precondition (", options.uid,
-                                      ") does not match the UID in record (", current->uid(),
-                                      "). The object might have been deleted and then recreated"));
+    return Conflict(ref,
+                    absl::StrCat("the UID in the precondition (", options.uid, ") does not match the UID in record (",
+                                 current->uid(), "). The object might have been deleted and then recreated"));
   }
   if (!options.resource_version.empty() && options.resource_version != current->resource_version()) {
     return Conflict(ref, absl::StrCat("the ResourceVersion in the precondition (", options.resource_version,

@@ -40,8 +40,9 @@ std::vector<FieldError> ValidatePod(const Json& pod) {
       if (name.empty()) {
         errors.push_back(RequiredValue(path));
       } else if (!IsDns1123Subdomain(name) || name.find('.') != std::string::npos || name.size() > 63) {
-        errors.push_back(InvalidValue(path, name, "a lowercase RFC 1123 label must consist of lower case alphanumeric "
-                                                  "characters or '-', at most 63"));
+        errors.push_back(InvalidValue(path, name,
+                                      "a lowercase RFC 1123 label must consist of lower case alphanumeric "
+                                      "characters or '-', at most 63"));
       } else if (!names.insert(name).second) {
         errors.push_back(DuplicateValue(path, name));
       }
@@ -93,9 +94,10 @@ std::vector<FieldError> ValidateBuiltin(const Kind& kind, const Json& object) {
   if (kind == PodKind()) return ValidatePod(object);
   const std::string name = Text(object["metadata"], "name");
   if (kind == ServiceKind() && !IsDns1035Label(name)) {
-    return {InvalidValue("metadata.name", name, "a DNS-1035 label must consist of lower case alphanumeric characters or "
-                                                "'-', at most 63, start with an alphabetic character, and end with an "
-                                                "alphanumeric character")};
+    return {InvalidValue("metadata.name", name,
+                         "a DNS-1035 label must consist of lower case alphanumeric characters or "
+                         "'-', at most 63, start with an alphabetic character, and end with an "
+                         "alphanumeric character")};
   }
   return {};
 }
@@ -105,9 +107,10 @@ std::vector<FieldError> ValidateBuiltinUpdate(const Kind& kind, const Json& old,
   Json was = FixedSpec(old), is = FixedSpec(object);
   if (Text(was, "nodeName").empty()) is.erase("nodeName"), was.erase("nodeName");
   if (was == is) return {};
-  return {Forbidden("spec", "pod updates may not change fields other than `spec.containers[*].image`, "
-                            "`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations`, "
-                            "`spec.terminationGracePeriodSeconds`: create another pod")};
+  return {Forbidden("spec",
+                    "pod updates may not change fields other than `spec.containers[*].image`, "
+                    "`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations`, "
+                    "`spec.terminationGracePeriodSeconds`: create another pod")};
 }
 
 int PodGraceSeconds(const Object& pod, int requested) {

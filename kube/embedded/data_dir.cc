@@ -16,8 +16,9 @@ namespace unmcp::kube {
 namespace {
 
 absl::Status CannotUse(const std::string& path, const std::string& what, int error) {
-  return absl::ErrnoToStatus(error, absl::StrCat("data directory ", path, ": cannot ", what, ": ", strerror(error),
-                                                 "; make it writable for this user, or name another with --data-dir"));
+  return absl::Status(absl::ErrnoToStatusCode(error),
+                      absl::StrCat("data directory ", path, ": cannot ", what, ": ", strerror(error),
+                                   "; make it writable for this user, or name another with --data-dir"));
 }
 
 absl::Status MakeDirectories(const std::string& path) {

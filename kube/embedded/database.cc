@@ -1,5 +1,7 @@
 #include "kube/embedded/database.h"
 
+#include <errno.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -56,11 +58,14 @@ Database::~Database() {
 
 absl::Status Database::Initialize(int64_t max_bytes) {
   sqlite3_extended_result_codes(db_, 1);
+  // The directory is ours alone: no memory shared through a file, which a full
+  // disk could take away.
+  UNMCP_RETURN_IF_ERROR(Execute("PRAGMA locking_mode = EXCLUSIVE"));
   UNMCP_ASSIGN_OR_RETURN(const int64_t format, Integer("PRAGMA user_version"));
   if (format > kFormat) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("database ", path_, " was written by a newer unmcp (format ", format, "; this one knows up to ",
-                     kFormat, "): use that version, or another --data-dir"));
+    return absl::FailedPreconditionError(absl::StrCat("database ", path_, " was written by a newer unmcp (format ",
+                                                      format, "; this one knows up to ", kFormat,
+                                                      "): use that version, or another --data-dir"));
   }
   UNMCP_RETURN_IF_ERROR(Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"));
   if (format == 0) UNMCP_RETURN_IF_ERROR(Execute(kCreateTables));
@@ -143,7 +148,10 @@ absl::StatusOr<int64_t> Database::Integer(const char* sql) {
 
 absl::Status Database::Error(int code) const {
   const std::string why = sqlite3_errstr(code);
-  switch (code & 0xFF) {  // the primary code of an extended one
+  int primary = code & 0xFF;  // of an extended code
+  const int error = db_ == nullptr ? 0 : sqlite3_system_errno(db_);
+  if (primary == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT)) primary = SQLITE_FULL;
+  switch (primary) {
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(absl::StrCat("cannot write to ", path_, ": ", why,
                                                        "; make room on its disk, or delete objects that are not "

@@ -101,7 +101,8 @@ absl::Status EmbeddedCluster::Load() {
 
 void EmbeddedCluster::SetNode(NodeRuntime* node) {
   absl::Notification set;
-  Enqueue({[] {}, [&](absl::Status) {
+  Enqueue({[] {},
+           [&](absl::Status) {
              node_ = node;
              api_.set_has_node(node != nullptr);
              set.Notify();
@@ -150,13 +151,14 @@ std::unique_ptr<Watch> EmbeddedCluster::StartWatch(const Kind& kind, const std::
   } else if (!selector.ok()) {
     error = selector.status();
   } else if (!absl::SimpleAtoi(options.resource_version, &version)) {
-    error = BadRequest(absl::StrCat("a watch starts at the resourceVersion of a list, not at \"",
-                                    options.resource_version, "\""));
+    error = BadRequest(
+        absl::StrCat("a watch starts at the resourceVersion of a list, not at \"", options.resource_version, "\""));
   } else {
     state->selector = *std::move(selector);
   }
   // Among the other calls, so that what was written before it is before it.
-  Enqueue({[] {}, [this, state, error, version](absl::Status) {
+  Enqueue({[] {},
+           [this, state, error, version](absl::Status) {
              if (error.ok()) {
                watches_.Start(state, version, store_);
              } else if (!state->cancelled) {
@@ -207,8 +209,8 @@ void EmbeddedCluster::SubmitToNode(const ObjectRef& pod, Callback<T> done,
   auto found = [this, done = std::move(done), call = std::move(call)](absl::StatusOr<Object> pod) mutable {
     if (!pod.ok()) return done(pod.status());
     if (node_ == nullptr) {
-      return done(absl::FailedPreconditionError(
-          absl::StrCat("no node runs the containers of pod \"", pod->name(), "\" here")));
+      return done(
+          absl::FailedPreconditionError(absl::StrCat("no node runs the containers of pod \"", pod->name(), "\" here")));
     }
     call(node_, pod->uid(), std::move(done));
   };
@@ -254,7 +256,8 @@ absl::Status EmbeddedCluster::Commit() {
 void EmbeddedCluster::CollectGarbage() {
   if (garbage_scheduled_) return;
   garbage_scheduled_ = true;
-  Enqueue({[this] { garbage_.Collect(); }, [this](absl::Status committed) {
+  Enqueue({[this] { garbage_.Collect(); },
+           [this](absl::Status committed) {
              if (!committed.ok()) {
                loop_.After(kGarbageRetry, [this] {
                  garbage_scheduled_ = false;

@@ -77,13 +77,11 @@ ObjectRef Ref(const std::string& name) { return {WidgetKind(), kNs, name}; }
 
 Object Pod(const std::string& name) {
   Object pod(PodKind(), kNs, name);
-  pod.json()["spec"] = {{"containers", {{{"name", "main"}}}}};
+  pod.json()["spec"] = R"({"containers": [{"name": "main"}]})"_json;
   return pod;
 }
 
-absl::Status CreateError(const EmbeddedCluster::Options& options) {
-  return EmbeddedCluster::Create(options).status();
-}
+absl::Status CreateError(const EmbeddedCluster::Options& options) { return EmbeddedCluster::Create(options).status(); }
 
 // --- Durability ---
 
@@ -91,7 +89,7 @@ TEST(EmbeddedCluster, EverythingIsThereAfterReopening) {
   TempDir dir;
   auto cluster = Open(dir.path());
   const Object kept = *AwaitCreate(*cluster, WidgetKind(), Widget("kept"));
-  const Object patched = *AwaitPatch(*cluster, Ref("kept"), {{"spec", {{"size", 2}}}});
+  const Object patched = *AwaitPatch(*cluster, Ref("kept"), R"({"spec": {"size": 2}})"_json);
   ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("deleted")).ok());
   ASSERT_TRUE(AwaitDelete(*cluster, Ref("deleted")).ok());
   const std::string version = AwaitList(*cluster, WidgetKind(), kNs)->resource_version;
@@ -358,7 +356,7 @@ TEST(EmbeddedCluster, WhoIsTooFarBehindListsAgain) {
     cluster->Patch(Ref("a"), {{"status", {{"count", i}}}}, {"status"}, [](absl::StatusOr<Object>) {});
   }
   const std::string inside = AwaitGet(*cluster, Ref("a"))->resource_version();
-  ASSERT_TRUE(AwaitPatch(*cluster, Ref("b"), {{"spec", {{"size", 2}}}}).ok());
+  ASSERT_TRUE(AwaitPatch(*cluster, Ref("b"), R"({"spec": {"size": 2}})"_json).ok());
 
   WatchRecorder late(*cluster, WidgetKind(), kNs, {"", page.resource_version});
   const absl::Status gone = late.WaitForEnd();
@@ -377,8 +375,7 @@ TEST(EmbeddedCluster, AWatchNeedsAPlaceToStart) {
   auto cluster = Open(dir.path());
   EXPECT_EQ(WatchRecorder(*cluster, WidgetKind(), kNs, {"", ""}).WaitForEnd().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(WatchRecorder(*cluster, WidgetKind(), kNs, {"", "999"}).WaitForEnd().code(),
-            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(WatchRecorder(*cluster, WidgetKind(), kNs, {"", "999"}).WaitForEnd().code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(WatchRecorder(*cluster, WidgetKind(), kNs, {"a in b", "0"}).WaitForEnd().code(),
             absl::StatusCode::kInvalidArgument);
 }
@@ -390,7 +387,8 @@ TEST(EmbeddedCluster, CallsMadeBeforeItsEndAreFinished) {
   auto cluster = Open(dir.path());
   std::atomic<int> created = 0;
   for (int i = 0; i < 100; ++i) {
-    cluster->Create(WidgetKind(), Widget(absl::StrCat("w", i)), [&](absl::StatusOr<Object> object) { created += object.ok(); });
+    cluster->Create(WidgetKind(), Widget(absl::StrCat("w", i)),
+                    [&](absl::StatusOr<Object> object) { created += object.ok(); });
   }
   cluster.reset();
   EXPECT_EQ(created, 100);
@@ -437,9 +435,8 @@ class FakeNode final : public NodeRuntime {
 };
 
 absl::StatusOr<std::string> AwaitLogs(Cluster& cluster, const ObjectRef& pod) {
-  return Await<std::string>([&](Callback<std::string> done) {
-    cluster.Logs(pod, {.container = "main", .tail_lines = 3}, std::move(done));
-  });
+  return Await<std::string>(
+      [&](Callback<std::string> done) { cluster.Logs(pod, {.container = "main", .tail_lines = 3}, std::move(done)); });
 }
 
 TEST(EmbeddedCluster, TheNodeIsAskedForLogsAndAttachments) {
@@ -465,7 +462,7 @@ class PodDeletion : public testing::Test {
   PodDeletion() : cluster_(Open(dir_.path())) {
     cluster_->SetNode(&node_);
     EXPECT_TRUE(AwaitCreate(*cluster_, PodKind(), Pod("p")).ok());
-    EXPECT_TRUE(AwaitPatch(*cluster_, ref_, {{"spec", {{"nodeName", "here"}}}}).ok());
+    EXPECT_TRUE(AwaitPatch(*cluster_, ref_, R"({"spec": {"nodeName": "here"}})"_json).ok());
   }
   ~PodDeletion() override { cluster_->SetNode(nullptr); }
 
@@ -485,7 +482,7 @@ TEST_F(PodDeletion, WaitsForTheNode) {
   EXPECT_TRUE(pod->deleting());
   EXPECT_EQ(pod->json()["metadata"]["deletionGracePeriodSeconds"], 30);
   // The node reports on it meanwhile, and then finishes it.
-  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"status", {{"phase", "Running"}}}}, {"status"}).ok());
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, R"({"status": {"phase": "Running"}})"_json, {"status"}).ok());
   ASSERT_TRUE(Delete({.uid = pod->uid(), .grace_period_seconds = 0}).ok());
   EXPECT_EQ(Get().status().code(), absl::StatusCode::kNotFound);
 }
@@ -501,22 +498,22 @@ TEST_F(PodDeletion, TheGracePeriodIsTheCallersAndOnlyGetsShorter) {
 }
 
 TEST_F(PodDeletion, AFinishedPodGoesAtOnce) {
-  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"status", {{"phase", "Succeeded"}}}}, {"status"}).ok());
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, R"({"status": {"phase": "Succeeded"}})"_json, {"status"}).ok());
   ASSERT_TRUE(Delete().ok());
   EXPECT_EQ(Get().status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(PodDeletion, AFinalizerHoldsItEvenFromTheNode) {
-  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"metadata", {{"finalizers", {"unmcp.dev/test"}}}}}).ok());
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, R"({"metadata": {"finalizers": ["unmcp.dev/test"]}})"_json).ok());
   ASSERT_TRUE(Delete().ok());
   ASSERT_TRUE(Delete({.grace_period_seconds = 0}).ok());
   EXPECT_TRUE(Get().ok());
-  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, {{"metadata", {{"finalizers", nullptr}}}}).ok());
+  ASSERT_TRUE(AwaitPatch(*cluster_, ref_, R"({"metadata": {"finalizers": null}})"_json).ok());
   EXPECT_EQ(Get().status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(PodDeletion, ABoundPodStaysOnItsNode) {
-  EXPECT_EQ(AwaitPatch(*cluster_, ref_, {{"spec", {{"nodeName", "elsewhere"}}}}).status().code(),
+  EXPECT_EQ(AwaitPatch(*cluster_, ref_, R"({"spec": {"nodeName": "elsewhere"}})"_json).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

@@ -26,7 +26,9 @@ bool HasFinalizer(const Object& object, const char* name) {
   return std::find(finalizers.begin(), finalizers.end(), name) != finalizers.end();
 }
 
-bool WaitsForDependents(const Object& object) { return object.deleting() && HasFinalizer(object, kForegroundFinalizer); }
+bool WaitsForDependents(const Object& object) {
+  return object.deleting() && HasFinalizer(object, kForegroundFinalizer);
+}
 
 std::vector<Json> References(const Object& object) {
   const Json& metadata = object.json()["metadata"];
@@ -107,8 +109,8 @@ void GarbageCollector::Orphan(const Key& key, const Object& object) {
   for (const Key& dependent : store_->Dependents(uid)) {
     const ObjectPtr present = store_->Find(dependent);
     Write(dependent, WithReferences(*present, Without(References(*present), [&](const Json& reference) {
-                                      return Text(reference, "uid") == uid;
-                                    })));
+            return Text(reference, "uid") == uid;
+          })));
   }
   RemoveFinalizer(key, kOrphanFinalizer);
 }

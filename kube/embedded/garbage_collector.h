@@ -24,8 +24,7 @@ class GarbageCollector {
   // One transaction's worth: short enough that other writers do not notice.
   static constexpr size_t kMaxPerTurn = 256;
 
-  GarbageCollector(Store* store, Api* api, const Registry* registry)
-      : store_(store), api_(api), registry_(registry) {}
+  GarbageCollector(Store* store, Api* api, const Registry* registry) : store_(store), api_(api), registry_(registry) {}
 
   // Notes every object that may need something, after the store was opened: a
   // crash may have come between an owner's end and its dependents'.

@@ -11,27 +11,34 @@
 namespace unmcp::kube {
 namespace {
 
-constexpr size_t kMaxSubdomain = 253;            // RFC 1123
-constexpr size_t kMaxLabel = 63;                 // RFC 1035; label values too
+constexpr size_t kMaxSubdomain = 253;              // RFC 1123
+constexpr size_t kMaxLabel = 63;                   // RFC 1035; label values too
 constexpr size_t kMaxAnnotationBytes = 256 << 10;  // Kubernetes' TotalAnnotationSizeLimitB
 constexpr size_t kGeneratedSuffix = 5;
 constexpr size_t kMaxGeneratedBase = kMaxLabel - kGeneratedSuffix;
 
 // What else ObjectMeta has, such as selfLink and managedFields, nobody reads here.
 const std::set<std::string>& KnownFields() {
-  static const auto* const fields = new std::set<std::string>{
-      "annotations",       "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp",
-      "finalizers",        "generateName",      "generation",                 "labels",
-      "name",              "namespace",         "ownerReferences",            "resourceVersion",
-      "uid"};
+  static const auto* const fields = new std::set<std::string>{"annotations",
+                                                              "creationTimestamp",
+                                                              "deletionGracePeriodSeconds",
+                                                              "deletionTimestamp",
+                                                              "finalizers",
+                                                              "generateName",
+                                                              "generation",
+                                                              "labels",
+                                                              "name",
+                                                              "namespace",
+                                                              "ownerReferences",
+                                                              "resourceVersion",
+                                                              "uid"};
   return *fields;
 }
 
 bool IsWord(absl::string_view text, absl::string_view inner) {
   if (text.empty() || !absl::ascii_isalnum(text.front()) || !absl::ascii_isalnum(text.back())) return false;
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    return absl::ascii_isalnum(c) || inner.find(c) != absl::string_view::npos;
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return absl::ascii_isalnum(c) || inner.find(c) != absl::string_view::npos; });
 }
 
 bool HasUpper(const std::string& text) { return std::any_of(text.begin(), text.end(), absl::ascii_isupper); }
@@ -54,8 +61,9 @@ void ValidateStringMap(const Json& metadata, const char* field, bool labels, std
   size_t bytes = 0;
   for (const auto& [key, value] : map->items()) {
     if (!IsQualifiedName(key)) {
-      errors->push_back(InvalidValue(path, key, "a key must be letters, digits, '-', '_' and '.', at most 63, with an "
-                                                "optional DNS prefix and '/'"));
+      errors->push_back(InvalidValue(path, key,
+                                     "a key must be letters, digits, '-', '_' and '.', at most 63, with an "
+                                     "optional DNS prefix and '/'"));
     }
     if (!value.is_string()) {
       errors->push_back(InvalidValue(absl::StrCat(path, ".", key), value, "must be of type string"));
@@ -64,8 +72,9 @@ void ValidateStringMap(const Json& metadata, const char* field, bool labels, std
     const std::string& text = value.get_ref<const std::string&>();
     bytes += key.size() + text.size();
     if (labels && !text.empty() && (text.size() > kMaxLabel || !IsWord(text, "-_."))) {
-      errors->push_back(InvalidValue(path, value, "a valid label must be an empty string or at most 63 letters, digits, "
-                                                  "'-', '_' and '.', and begin and end with a letter or digit"));
+      errors->push_back(InvalidValue(path, value,
+                                     "a valid label must be an empty string or at most 63 letters, digits, "
+                                     "'-', '_' and '.', and begin and end with a letter or digit"));
     }
   }
   if (bytes > kMaxAnnotationBytes) errors->push_back(TooLong(path, kMaxAnnotationBytes));
@@ -95,8 +104,8 @@ void ValidateOwners(const Json& metadata, std::vector<FieldError>* errors) {
     if (owner.contains("controller") && owner["controller"] == true) ++controllers;
   }
   if (controllers > 1) {
-    errors->push_back(InvalidValue("metadata.ownerReferences", *owners,
-                                   "only one reference can have controller set to true"));
+    errors->push_back(
+        InvalidValue("metadata.ownerReferences", *owners, "only one reference can have controller set to true"));
   }
 }
 
@@ -166,7 +175,8 @@ std::vector<FieldError> KeepImmutableMetadata(const Json& old, Json& metadata) {
   const std::vector<std::string> before = Finalizers(old);
   for (const std::string& name : Finalizers(metadata)) {
     if (std::find(before.begin(), before.end(), name) == before.end()) {
-      errors.push_back(Forbidden("metadata.finalizers", "no new finalizers can be added if the object is being deleted"));
+      errors.push_back(
+          Forbidden("metadata.finalizers", "no new finalizers can be added if the object is being deleted"));
       break;
     }
   }
@@ -183,7 +193,9 @@ std::string GenerateName(const std::string& base, Random* random) {
   return name;
 }
 
-std::string FormatTimestamp(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
+std::string FormatTimestamp(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
 
 bool IsDns1123Subdomain(const std::string& text) {
   if (text.size() > kMaxSubdomain || HasUpper(text)) return false;

@@ -42,8 +42,7 @@ absl::StatusOr<KindInfo> ParseCrd(const Json& crd) {
     info.kind.version = Text(At(version, {"name"}));
     info.status_subresource = At(version, {"subresources", "status"}).is_object();
     info.counts_generation = true;
-    absl::StatusOr<std::unique_ptr<const Schema>> schema =
-        Schema::Parse(At(version, {"schema", "openAPIV3Schema"}));
+    absl::StatusOr<std::unique_ptr<const Schema>> schema = Schema::Parse(At(version, {"schema", "openAPIV3Schema"}));
     if (!schema.ok()) return error(std::string(schema.status().message()));
     info.schema = *std::move(schema);
     return info;

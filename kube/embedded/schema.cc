@@ -240,7 +240,8 @@ bool Schema::HasType(const Json& value) const {
     case Type::kString:
       return value.is_string();
     case Type::kInteger:
-      return value.is_number_integer() || (value.is_number_float() && std::trunc(value.get<double>()) == value.get<double>());
+      return value.is_number_integer() ||
+             (value.is_number_float() && std::trunc(value.get<double>()) == value.get<double>());
     case Type::kNumber:
       return value.is_number();
     case Type::kBoolean:
@@ -252,7 +253,8 @@ bool Schema::HasType(const Json& value) const {
 void Schema::ValidateNode(const Json& value, const std::string& path, std::vector<FieldError>* errors) const {
   if (value.is_null() && nullable_) return;
   if (!HasType(value)) {
-    errors->push_back(InvalidValue(path, value, absl::StrCat("must be of type ", int_or_string_ ? "integer or string" : type_name_)));
+    errors->push_back(
+        InvalidValue(path, value, absl::StrCat("must be of type ", int_or_string_ ? "integer or string" : type_name_)));
     return;
   }
   if (!enum_.empty() && std::find(enum_.begin(), enum_.end(), value) == enum_.end()) {
@@ -285,12 +287,13 @@ void Schema::ValidateString(const Json& value, const std::string& path, std::vec
 
 void Schema::ValidateNumber(const Json& value, const std::string& path, std::vector<FieldError>* errors) const {
   if (minimum_ && (value < *minimum_ || (exclusive_minimum_ && value == *minimum_))) {
-    errors->push_back(InvalidValue(path, value, absl::StrCat("should be greater than ",
-                                                             exclusive_minimum_ ? "" : "or equal to ", minimum_->dump())));
+    errors->push_back(InvalidValue(
+        path, value,
+        absl::StrCat("should be greater than ", exclusive_minimum_ ? "" : "or equal to ", minimum_->dump())));
   }
   if (maximum_ && (value > *maximum_ || (exclusive_maximum_ && value == *maximum_))) {
-    errors->push_back(InvalidValue(path, value, absl::StrCat("should be less than ",
-                                                             exclusive_maximum_ ? "" : "or equal to ", maximum_->dump())));
+    errors->push_back(InvalidValue(
+        path, value, absl::StrCat("should be less than ", exclusive_maximum_ ? "" : "or equal to ", maximum_->dump())));
   }
 }
 
@@ -298,7 +301,8 @@ void Schema::ValidateObject(const Json& value, const std::string& path, std::vec
   const int64_t size = static_cast<int64_t>(value.size());
   if (max_properties_ && size > *max_properties_) errors->push_back(TooMany(path, size, *max_properties_));
   if (min_properties_ && size < *min_properties_) {
-    errors->push_back(InvalidValue(path, value, absl::StrCat("should have at least ", *min_properties_, " properties")));
+    errors->push_back(
+        InvalidValue(path, value, absl::StrCat("should have at least ", *min_properties_, " properties")));
   }
   for (const std::string& name : required_) {
     if (!value.contains(name)) errors->push_back(RequiredValue(Join(path, name)));

@@ -69,8 +69,8 @@ class Schema {
   std::string type_name_;
   bool nullable_ = false, int_or_string_ = false, preserve_unknown_ = false;
   std::map<std::string, std::unique_ptr<Schema>> properties_;
-  bool any_property_ = false;                         // additionalProperties: true
-  std::unique_ptr<Schema> additional_properties_;     // additionalProperties: {…}
+  bool any_property_ = false;                      // additionalProperties: true
+  std::unique_ptr<Schema> additional_properties_;  // additionalProperties: {…}
   std::unique_ptr<Schema> items_;
   std::vector<std::string> required_;
   std::vector<Json> enum_;

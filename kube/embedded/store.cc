@@ -38,9 +38,7 @@ absl::StatusOr<ContinueToken> DecodeToken(const std::string& resource, const std
 
 Key KeyOf(const ObjectRef& ref) { return {GroupResource(ref.kind), ref.ns, ref.name}; }
 
-void Store::Restore(const Key& key, Object object) {
-  Set(key, std::make_shared<const Object>(std::move(object)));
-}
+void Store::Restore(const Key& key, Object object) { Set(key, std::make_shared<const Object>(std::move(object))); }
 
 void Store::RestoreVersion(uint64_t version) { version_ = committed_version_ = history_start_ = version; }
 

@@ -28,8 +28,7 @@ void DeliverTo(WatchState& watch, const Change& change) {
 
 void WatchHub::Start(std::shared_ptr<WatchState> watch, uint64_t version, const Store& store) {
   Sweep();
-  const absl::Status replayed =
-      store.ChangesSince(version, [&](const Change& change) { DeliverTo(*watch, change); });
+  const absl::Status replayed = store.ChangesSince(version, [&](const Change& change) { DeliverTo(*watch, change); });
   if (replayed.ok()) {
     watches_.push_back(std::move(watch));
   } else if (!watch->cancelled) {
