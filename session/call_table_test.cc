@@ -62,7 +62,8 @@ TEST_F(CallTableTest, OnlyCallsThatTheServerHasMakeASessionBusy) {
 TEST(ParseId, TakesWhatWeGaveOutAndNothingElse) {
   EXPECT_EQ(ParseId("1"), 1u);
   EXPECT_EQ(ParseId("18446744073709551615"), 18446744073709551615u);
-  for (const char* raw : {"", "0", "01", "+1", " 1", "1.0", "1e0", "-1", "\"1\"", "null", "18446744073709551616", "[1]"}) {
+  for (const char* raw :
+       {"", "0", "01", "+1", " 1", "1.0", "1e0", "-1", "\"1\"", "null", "18446744073709551616", "[1]"}) {
     EXPECT_EQ(ParseId(raw), 0u) << raw;
   }
 }

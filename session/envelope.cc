@@ -22,9 +22,9 @@ inline int FirstSpecial(const char* p) {
   std::memcpy(&v, p, sizeof(v));
   const uint64_t quote = v ^ Repeat('"');
   const uint64_t backslash = v ^ Repeat('\\');
-  const uint64_t found = (((quote - Repeat(1)) & ~quote) | ((backslash - Repeat(1)) & ~backslash) |
-                          ((v - Repeat(0x20)) & ~v) | v) &
-                         Repeat(0x80);
+  const uint64_t found =
+      (((quote - Repeat(1)) & ~quote) | ((backslash - Repeat(1)) & ~backslash) | ((v - Repeat(0x20)) & ~v) | v) &
+      Repeat(0x80);
   return found == 0 ? 8 : std::countr_zero(found) / 8;
 }
 
@@ -211,8 +211,7 @@ class Scanner {
         if (key == "protocolVersion") return &out_.protocol_version;
         if (key == "capabilities") return &out_.capabilities;
         return nullptr;
-      default:
-        return key == "progressToken" ? &out_.meta_progress_token : nullptr;
+      default: return key == "progressToken" ? &out_.meta_progress_token : nullptr;
     }
   }
 
@@ -260,9 +259,14 @@ class Scanner {
   bool Escape() {
     if (end_ - p_ < 2) return Fail("the message ends within an escape");
     switch (p_[1]) {
-      case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
-        p_ += 2;
-        return true;
+      case '"':
+      case '\\':
+      case '/':
+      case 'b':
+      case 'f':
+      case 'n':
+      case 'r':
+      case 't': p_ += 2; return true;
       case 'u':
         if (end_ - p_ < 6) return Fail("the message ends within an escape");
         for (int i = 2; i < 6; ++i) {
@@ -270,8 +274,7 @@ class Scanner {
         }
         p_ += 6;
         return true;
-      default:
-        return Fail("unknown escape in a string");
+      default: return Fail("unknown escape in a string");
     }
   }
 

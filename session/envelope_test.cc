@@ -37,10 +37,11 @@ TEST(Envelope, FindsThePartsOfARequest) {
 
 TEST(Envelope, FindsTheMembersOfParams) {
   Envelope e;
-  ASSERT_EQ(Scan(R"({"jsonrpc":"2.0","method":"m","params":{"progressToken":-1.5e3,"requestId":"r","uri":"u","level":"info",)"
-                 R"("protocolVersion":"v","capabilities":{"x":[{}]},"progress":{"uri":2}}})",
-                 &e),
-            Kind::kNotification);
+  ASSERT_EQ(
+      Scan(R"({"jsonrpc":"2.0","method":"m","params":{"progressToken":-1.5e3,"requestId":"r","uri":"u","level":"info",)"
+           R"("protocolVersion":"v","capabilities":{"x":[{}]},"progress":{"uri":2}}})",
+           &e),
+      Kind::kNotification);
   EXPECT_EQ(e.progress_token, "-1.5e3");
   EXPECT_EQ(e.request_id, R"("r")");
   EXPECT_EQ(e.uri, R"("u")");
@@ -91,10 +92,12 @@ TEST(Envelope, TellsTheKindsApart) {
       {R"({"jsonrpc":"2.0","id":1,"method":"m","method":"n"})", Kind::kInvalid},
       {R"({"jsonrpc":"2.0","id":1,"method":"m","params":{},"params":{}})", Kind::kInvalid},
       {R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{},"_meta":{}}})", Kind::kInvalid},
-      {R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":1,"progressToken":2}}})", Kind::kInvalid},
+      {R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":1,"progressToken":2}}})",
+       Kind::kInvalid},
       {R"({"jsonrpc":"2.0","method":"m","params":{"requestId":1,"requestId":2}})", Kind::kInvalid},
       // … and others.
-      {R"({"jsonrpc":"2.0","id":1,"method":"m","a":1,"a":2,"params":{"b":{"id":1,"id":2},"c":1,"c":1}})", Kind::kRequest},
+      {R"({"jsonrpc":"2.0","id":1,"method":"m","a":1,"a":2,"params":{"b":{"id":1,"id":2},"c":1,"c":1}})",
+       Kind::kRequest},
   };
   for (const auto& [text, kind] : table) {
     Envelope e;
@@ -125,34 +128,90 @@ TEST(Envelope, TheBeginningOfAMessageTellsItsIdIfItIsThere) {
 
 // After the cases of JSONTestSuite.
 TEST(Envelope, TakesEveryKindOfJson) {
-  for (const std::string text : {
-           "[]", "[[]   ]", "[\"\"]", "[\"a\"]", "[false]", "[null, 1, \"1\", {}]", "[null]", "[1\n]", " [1]", "[1,null,null,null,2]",
-           "[2] ", "[-0]", "[-0.0]", "[-1]", "[-123]", "[0e+1]", "[0e1]", "[ 4]", "[1e1]", "[1E22]", "[1E-2]", "[1E+2]", "[123e45]",
-           "[123.456e78]", "[1e-2]", "[1e+2]", "[123]", "[123.456789]", "[1e400]", "[-1e+9999]", "[0.4e00669999999999999999]",
-           "[100000000000000000000]", "{\"asd\":\"sdf\", \"dfg\":\"fgh\"}", "{}", "{\"\":0}", "{\"foo\\u0000bar\": 42}",
-           "{\"a\":[]}", "[\"\\u0060\\u012a\\u12AB\"]", "[\"\\uD801\\udc37\"]", "[\"\\ud83d\\ude39\\ud83d\\udc8d\"]",
-           "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", "[\"\\\\u0000\"]", "[\"\\\"\"]", "[\"a/*b*/c\"]", "[\"\\\\a\"]", "[\"\\u0012\"]",
-           "[\"\\uFFFF\"]", "[\"\\uD800\"]", "[\"\\uDFAA\"]", "[\"\\uD888\\u1234\"]", "[\"\xEF\xBF\xBF\"]", "[\"\xF4\x8F\xBF\xBF\"]",
-           "[\"\xC3\xA9\"]", "[\"\xE2\x82\xAC\"]", "[\"\xED\x9F\xBF\"]", "[\"\xEE\x80\x80\"]", "[\"\xF0\x90\x80\x80\"]", "[\"\x7F\"]",
-           "42", "-0.1", "\"asd\"", "true", "false", "null", " \t\r\n[ \t\r\n]\t\r\n "}) {
+  for (const std::string text : {"[]",
+                                 "[[]   ]",
+                                 "[\"\"]",
+                                 "[\"a\"]",
+                                 "[false]",
+                                 "[null, 1, \"1\", {}]",
+                                 "[null]",
+                                 "[1\n]",
+                                 " [1]",
+                                 "[1,null,null,null,2]",
+                                 "[2] ",
+                                 "[-0]",
+                                 "[-0.0]",
+                                 "[-1]",
+                                 "[-123]",
+                                 "[0e+1]",
+                                 "[0e1]",
+                                 "[ 4]",
+                                 "[1e1]",
+                                 "[1E22]",
+                                 "[1E-2]",
+                                 "[1E+2]",
+                                 "[123e45]",
+                                 "[123.456e78]",
+                                 "[1e-2]",
+                                 "[1e+2]",
+                                 "[123]",
+                                 "[123.456789]",
+                                 "[1e400]",
+                                 "[-1e+9999]",
+                                 "[0.4e00669999999999999999]",
+                                 "[100000000000000000000]",
+                                 "{\"asd\":\"sdf\", \"dfg\":\"fgh\"}",
+                                 "{}",
+                                 "{\"\":0}",
+                                 "{\"foo\\u0000bar\": 42}",
+                                 "{\"a\":[]}",
+                                 "[\"\\u0060\\u012a\\u12AB\"]",
+                                 "[\"\\uD801\\udc37\"]",
+                                 "[\"\\ud83d\\ude39\\ud83d\\udc8d\"]",
+                                 "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]",
+                                 "[\"\\\\u0000\"]",
+                                 "[\"\\\"\"]",
+                                 "[\"a/*b*/c\"]",
+                                 "[\"\\\\a\"]",
+                                 "[\"\\u0012\"]",
+                                 "[\"\\uFFFF\"]",
+                                 "[\"\\uD800\"]",
+                                 "[\"\\uDFAA\"]",
+                                 "[\"\\uD888\\u1234\"]",
+                                 "[\"\xEF\xBF\xBF\"]",
+                                 "[\"\xF4\x8F\xBF\xBF\"]",
+                                 "[\"\xC3\xA9\"]",
+                                 "[\"\xE2\x82\xAC\"]",
+                                 "[\"\xED\x9F\xBF\"]",
+                                 "[\"\xEE\x80\x80\"]",
+                                 "[\"\xF0\x90\x80\x80\"]",
+                                 "[\"\x7F\"]",
+                                 "42",
+                                 "-0.1",
+                                 "\"asd\"",
+                                 "true",
+                                 "false",
+                                 "null",
+                                 " \t\r\n[ \t\r\n]\t\r\n "}) {
     EXPECT_TRUE(IsJson(text)) << text;
   }
 }
 
 TEST(Envelope, RefusesWhatIsNotJson) {
-  for (const std::string text : {
-           "", " ", "[", "{", "]", "}", "[1", "[1,", "[,1]", "[1,]", "[1,,2]", "[1:2]", "[1 2]", "[\"a\",", "[\"\": 1]", "[a", "[}",
-           "{]", "{\"a\"}", "{\"a\":}", "{\"a\",1}", "{\"a\" 1}", "{1:1}", "{a:1}", "{'a':1}", "{\"a\":1,}", "{,}", "{\"a\":1,,\"b\":2}",
-           "{\"a\":1 \"b\":2}", "{\"a\":1}}", "{\"a\":1}#", "{\"a\":1}//", "[1]x", "[][]", "[1]]", "1 2", "nul", "nulll", "tru", "True",
-           "fals", "falsey", "NaN", "Infinity", "-Infinity", "-", "+1", "-a", "01", "-01", "00", "1.", ".1", "-.1", "1.e1", "1e", "1e+",
-           "1E-", "1e1.5", "0x1", "1_000", "1a", "0e", "2.e3", "--1", "1 000", "\"", "\"a", "\"\\\"", "\"\\x\"", "\"\\u\"", "\"\\u1\"",
-           "\"\\u123\"", "\"\\u00G0\"", "\"\\u 123\"", "\"\\", "\"\\u", "[\"\\uD800\\\"]", "\"a\nb\"", "\"a\tb\"", "\"\x1f\"",
-           "\"\x01\"", "[\"12345678\n\"]", "'a'", "/* */1", "1/**/", "\xEF\xBB\xBF{}", "[\f]", "[\v1]", "\xC2\xA0[]", "\xE2\x80\x8B[]",
-           // not UTF-8
-           "\"\x80\"", "\"\xBF\"", "\"\xC0\xAF\"", "\"\xC1\xBF\"", "\"\xC3\"", "\"\xC3(\"", "\"\xE0\x80\xAF\"", "\"\xE0\x9F\xBF\"",
-           "\"\xE2\x82\"", "\"\xE2(\xA1\"", "\"\xED\xA0\x80\"", "\"\xED\xBF\xBF\"", "\"\xF0\x80\x80\xAF\"", "\"\xF0\x8F\xBF\xBF\"",
-           "\"\xF0\x9F\x98\"", "\"\xF4\x90\x80\x80\"", "\"\xF5\x80\x80\x80\"", "\"\xFE\"", "\"\xFF\"", "{\"\xFF\":1}",
-           "[\"abcdefgh\xFFijkl\"]"}) {
+  for (const std::string text :
+       {"", " ", "[", "{", "]", "}", "[1", "[1,", "[,1]", "[1,]", "[1,,2]", "[1:2]", "[1 2]", "[\"a\",", "[\"\": 1]",
+        "[a", "[}", "{]", "{\"a\"}", "{\"a\":}", "{\"a\",1}", "{\"a\" 1}", "{1:1}", "{a:1}", "{'a':1}", "{\"a\":1,}",
+        "{,}", "{\"a\":1,,\"b\":2}", "{\"a\":1 \"b\":2}", "{\"a\":1}}", "{\"a\":1}#", "{\"a\":1}//", "[1]x", "[][]",
+        "[1]]", "1 2", "nul", "nulll", "tru", "True", "fals", "falsey", "NaN", "Infinity", "-Infinity", "-", "+1", "-a",
+        "01", "-01", "00", "1.", ".1", "-.1", "1.e1", "1e", "1e+", "1E-", "1e1.5", "0x1", "1_000", "1a", "0e", "2.e3",
+        "--1", "1 000", "\"", "\"a", "\"\\\"", "\"\\x\"", "\"\\u\"", "\"\\u1\"", "\"\\u123\"", "\"\\u00G0\"",
+        "\"\\u 123\"", "\"\\", "\"\\u", "[\"\\uD800\\\"]", "\"a\nb\"", "\"a\tb\"", "\"\x1f\"", "\"\x01\"",
+        "[\"12345678\n\"]", "'a'", "/* */1", "1/**/", "\xEF\xBB\xBF{}", "[\f]", "[\v1]", "\xC2\xA0[]", "\xE2\x80\x8B[]",
+        // not UTF-8
+        "\"\x80\"", "\"\xBF\"", "\"\xC0\xAF\"", "\"\xC1\xBF\"", "\"\xC3\"", "\"\xC3(\"", "\"\xE0\x80\xAF\"",
+        "\"\xE0\x9F\xBF\"", "\"\xE2\x82\"", "\"\xE2(\xA1\"", "\"\xED\xA0\x80\"", "\"\xED\xBF\xBF\"",
+        "\"\xF0\x80\x80\xAF\"", "\"\xF0\x8F\xBF\xBF\"", "\"\xF0\x9F\x98\"", "\"\xF4\x90\x80\x80\"",
+        "\"\xF5\x80\x80\x80\"", "\"\xFE\"", "\"\xFF\"", "{\"\xFF\":1}", "[\"abcdefgh\xFFijkl\"]"}) {
     Envelope e;
     EXPECT_EQ(Scan(text, &e), Kind::kNotJson) << text;
     EXPECT_STRNE(e.problem, "") << text;
@@ -192,7 +251,7 @@ bool KnownToDiffer(const std::string& text) {
 
 TEST(Envelope, AgreesWithAnotherParserOnMutatedDocuments) {
   const std::vector<std::string> seeds = {
-      R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[1,-2.5,3e4,true,null]}}})",
+      R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[1,-2.5,3e4,true]}}})",
       R"({"jsonrpc":"2.0","id":"x","result":{"content":[{"type":"text","text":"line\nand \"quote\" \u00e9"}]}})",
       "{\"a\": [ ], \"b\" : { } , \"c\":\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80 plain plain plain\", \"d\":[[[0.1]]]}",
       R"([0,-0,10,1.5,false,"","\\\/\b",{"k":{"k":{}}}])",

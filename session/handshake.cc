@@ -22,9 +22,7 @@ std::string InitializeParams(absl::string_view protocol_version, absl::string_vi
                       Quote(unmcp_version), "}}");
 }
 
-bool MentionsVersion(absl::string_view error) {
-  return absl::StrContains(absl::AsciiStrToLower(error), "version");
-}
+bool MentionsVersion(absl::string_view error) { return absl::StrContains(absl::AsciiStrToLower(error), "version"); }
 
 absl::StatusOr<ServerHello> ServerHello::Parse(absl::string_view result, bool line_breaks) {
   ServerHello hello;
@@ -48,8 +46,8 @@ absl::StatusOr<ServerHello> ServerHello::Parse(absl::string_view result, bool li
 }
 
 std::string ServerHello::ResultFor(absl::string_view requested) const {
-  const bool known = std::find(std::begin(kKnownVersions), std::end(kKnownVersions), requested) !=
-                     std::end(kKnownVersions);
+  const bool known =
+      std::find(std::begin(kKnownVersions), std::end(kKnownVersions), requested) != std::end(kKnownVersions);
   // Revisions are dates: older ones compare less.
   if (!known || requested > protocol_version) return result;
   return Rewrite(result, {{absl::string_view(result).substr(version_at, version_size), Quote(requested)}}, false);

@@ -25,7 +25,7 @@ bool MentionsVersion(absl::string_view error);
 
 // A server's answer to initialize, kept for the clients that come later.
 struct ServerHello {
-  std::string result;  // raw, on one line
+  std::string result;                       // raw, on one line
   size_t version_at = 0, version_size = 0;  // where the raw protocolVersion stands in it
   std::string protocol_version;
   std::string name, version;  // serverInfo

@@ -8,7 +8,9 @@ namespace {
 
 TEST(Handshake, ParsesWhatTheServerSaysOfItself) {
   const auto hello = ServerHello::Parse(
-      R"({"serverInfo":{"version":"2","name":"n\u00e9"},"capabilities":{"logging":{},"prompts":{"tools":{}}},"protocolVersion":"2025-03-26"})", false);
+      R"({"serverInfo":{"version":"2","name":"n\u00e9"},"capabilities":{"logging":{},"prompts":{"tools":{}}},)"
+      R"("protocolVersion":"2025-03-26"})",
+      false);
   ASSERT_TRUE(hello.ok());
   EXPECT_EQ(hello->name, "n\xC3\xA9");
   EXPECT_EQ(hello->version, "2");
@@ -18,15 +20,18 @@ TEST(Handshake, ParsesWhatTheServerSaysOfItself) {
 }
 
 TEST(Handshake, OnlyTheVersionOfTheResultChanges) {
-  const auto hello = ServerHello::Parse("{ \"a\":1.50,\r\"protocolVersion\" : \"2025-11-25\" , \"b\":\"2025-11-25\"}", true);
+  const auto hello =
+      ServerHello::Parse("{ \"a\":1.50,\r\"protocolVersion\" : \"2025-11-25\" , \"b\":\"2025-11-25\"}", true);
   ASSERT_TRUE(hello.ok());
-  EXPECT_EQ(hello->ResultFor("2024-11-05"), "{ \"a\":1.50, \"protocolVersion\" : \"2024-11-05\" , \"b\":\"2025-11-25\"}");
+  EXPECT_EQ(hello->ResultFor("2024-11-05"),
+            "{ \"a\":1.50, \"protocolVersion\" : \"2024-11-05\" , \"b\":\"2025-11-25\"}");
   EXPECT_EQ(hello->ResultFor(""), hello->result);
   EXPECT_EQ(hello->ResultFor("2026-07-28"), hello->result);
 }
 
 TEST(Handshake, AnAnswerWithoutAVersionIsNotMcp) {
-  for (const char* result : {"{}", "null", "[]", "\"protocolVersion\"", R"({"protocolVersion":1})", R"({"x":{"protocolVersion":"v"}})"}) {
+  for (const char* result :
+       {"{}", "null", "[]", "\"protocolVersion\"", R"({"protocolVersion":1})", R"({"x":{"protocolVersion":"v"}})"}) {
     EXPECT_EQ(ServerHello::Parse(result, false).status().code(), absl::StatusCode::kFailedPrecondition) << result;
   }
 }

@@ -20,8 +20,9 @@ void Answer(Exchange* exchange, int status, std::string body = "") {
 }
 
 void AnswerUnknownSession(Exchange* exchange) {
-  Answer(exchange, 404,
-         ErrorMessage("", kSessionNotFound, "unknown session: it has ended; open the server's /sse again for a new one"));
+  Answer(
+      exchange, 404,
+      ErrorMessage("", kSessionNotFound, "unknown session: it has ended; open the server's /sse again for a new one"));
 }
 
 void AnswerUnavailable(Exchange* exchange, const Unavailable& why) {
@@ -79,8 +80,8 @@ void Hub::Handle(ExchangeRequest request, std::unique_ptr<Exchange> exchange) {
     return;
   }
   if (!sessions_.contains(request.session)) return AnswerUnknownSession(exchange.get());
-  Post* const post = posts_.insert(std::make_unique<Post>(this, std::move(request.session), std::move(exchange)))
-                         .first->get();
+  Post* const post =
+      posts_.insert(std::make_unique<Post>(this, std::move(request.session), std::move(exchange))).first->get();
   post->exchange()->SetHandler(post);  // may be answered from within, and be gone
 }
 
@@ -127,8 +128,7 @@ void Hub::OnPost(absl::string_view session_id, Exchange* exchange, std::string m
     case Envelope::Kind::kInvalid:
     case Envelope::Kind::kBatch:
       return refuse(kInvalidRequest, absl::StrCat("not a JSON-RPC 2.0 message: ", envelope.problem));
-    default:
-      break;
+    default: break;
   }
   if (envelope.id.size() > kMaxIdBytes || envelope.meta_progress_token.size() > kMaxIdBytes) {
     return refuse(kInvalidRequest, absl::StrCat("an id or progress token may have ", kMaxIdBytes, " bytes"));

@@ -143,7 +143,10 @@ class Hub final : public SharedHub, public ClientSession::Owner {
   void OnServerRequest(absl::string_view message, const Envelope& envelope);
   void OnServerNotification(absl::string_view message, const Envelope& envelope);
   void OnSubscribeAnswer(uint64_t id, absl::string_view message, const Envelope& envelope);
-  void DropLine(absl::string_view line, absl::string_view problem);
+  // A line that is no message.
+  void OnUpstreamNonsense(absl::string_view line, const Envelope& envelope);
+  // The answer to `id` came and is of no use. False: nobody waits for it.
+  bool FailAnswered(uint64_t id, absl::string_view text);
   // To whom a notification that names nobody belongs; nullptr: cannot be told.
   ClientSession* Attributed() const;
   // To the server if it listens, else nowhere: what concerns only this life.

@@ -185,11 +185,8 @@ void Hub::Subscribe(ClientSession* session, const Envelope& envelope) {
   const uint64_t call = calls_.NewId();
   calls_.Add(call, {.kind = Call::Kind::kSubscribe, .session = session, .client_id = std::string(envelope.id)});
   switch (subscriptions_.Subscribe(uri, session, call)) {
-    case Subscriptions::Joined::kWaits:
-      return;
-    case Subscriptions::Joined::kStands:
-      calls_.Take(call);
-      return Deliver(session, ResultMessage(envelope.id));
+    case Subscriptions::Joined::kWaits: return;
+    case Subscriptions::Joined::kStands: calls_.Take(call); return Deliver(session, ResultMessage(envelope.id));
     case Subscriptions::Joined::kFirst: {
       const uint64_t id = calls_.NewId();
       subscriptions_.Asked(uri, id);

@@ -148,13 +148,13 @@ void Hub::UpstreamDown(absl::Status why) {
   server_requests_.clear();
   switch (was) {
     case State::kAsleep:
-    case State::kWaking:
-      return;  // it had not come up: Wake is still to be answered
+    case State::kWaking: return;  // it had not come up: Wake is still to be answered
     case State::kHandshaking:
     case State::kFailed:
       // No client's call had reached it, so no session has lost anything.
       return FailHeld(absl::StrCat("the server ended while it started: ", why.message()));
     case State::kReady:
+      held_.Clear();  // not empty when it ended while that was being sent
       subscriptions_.Clear();
       return EndAllSessions(absl::StrCat("the server ended during the call: ", why.message(),
                                          "; it is started again when a client connects"));

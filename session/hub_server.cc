@@ -22,24 +22,45 @@ void Hub::OnUpstreamMessage(absl::string_view message) {
   switch (Scan(message, &envelope)) {
     case Envelope::Kind::kNotJson:
     case Envelope::Kind::kInvalid:
-    case Envelope::Kind::kBatch:
-      return DropLine(message, envelope.problem);
+    case Envelope::Kind::kBatch: return OnUpstreamNonsense(message, envelope);
     case Envelope::Kind::kResponse:
-    case Envelope::Kind::kErrorResponse:
-      return OnServerAnswer(message, envelope);
-    case Envelope::Kind::kRequest:
-      return OnServerRequest(message, envelope);
-    case Envelope::Kind::kNotification:
-      return OnServerNotification(message, envelope);
+    case Envelope::Kind::kErrorResponse: return OnServerAnswer(message, envelope);
+    case Envelope::Kind::kRequest: return OnServerRequest(message, envelope);
+    case Envelope::Kind::kNotification: return OnServerNotification(message, envelope);
   }
 }
 
-void Hub::DropLine(absl::string_view line, absl::string_view problem) {
+void Hub::OnUpstreamNonsense(absl::string_view line, const Envelope& envelope) {
+  // An answer gone wrong (not UTF-8, no "jsonrpc") would leave its call hanging.
+  if (envelope.method.data() == nullptr && (envelope.result.data() != nullptr || envelope.error.data() != nullptr) &&
+      FailAnswered(ParseId(envelope.id),
+                   absl::StrCat("the server's answer is not a JSON-RPC 2.0 message (at byte ", envelope.offset, ": ",
+                                envelope.problem, "): this is a fault of the server"))) {
+    return;
+  }
   ++dropped_lines_;
   if ((dropped_lines_ & (dropped_lines_ - 1)) != 0) return;  // 1, 2, 4, 8, …: some servers print for ever
-  LOG(WARNING) << "the server wrote to stdout what is not a JSON-RPC message (" << problem << "), and it is dropped ("
-               << dropped_lines_ << " so far); logs belong on stderr. It begins: "
-               << absl::CHexEscape(line.substr(0, kLoggedBytes));
+  LOG(WARNING) << "the server wrote to stdout what is not a JSON-RPC message (" << envelope.problem
+               << "), and it is dropped (" << dropped_lines_
+               << " so far); logs belong on stderr. It begins: " << absl::CHexEscape(line.substr(0, kLoggedBytes));
+}
+
+bool Hub::FailAnswered(uint64_t id, absl::string_view text) {
+  if (id == 0) return false;
+  if (id == initialize_id_) {
+    FailHandshake(absl::FailedPreconditionError(text));
+    return true;
+  }
+  if (id == tools_id_) {
+    FinishDiscovery();
+    return true;
+  }
+  const Call* const found = calls_.Find(id);
+  if (found == nullptr || !found->sent) return false;
+  const Call call = *calls_.Take(id);
+  Deliver(call.session, ErrorMessage(call.client_id, kInternalError, text));
+  host_->OnActivity();
+  return true;
 }
 
 void Hub::OnServerAnswer(absl::string_view message, const Envelope& envelope) {
@@ -156,30 +177,26 @@ void Hub::OnServerNotification(absl::string_view message, const Envelope& envelo
 void Hub::OnUpstreamOversized(absl::string_view head, size_t length) {
   Envelope envelope;
   Scan(head, &envelope);
-  const std::string text = absl::StrCat("the server's message has ", length,
-                                        " bytes, which is over the limit: ask it for less at a time");
+  const std::string text =
+      absl::StrCat("the server's message has ", length, " bytes, which is over the limit: ask it for less at a time");
   if (envelope.method.data() != nullptr) {
     LOG(WARNING) << text << " (" << envelope.method << ")";
     if (IsStringOrNumber(envelope.id)) SendIfUp(ErrorMessage(envelope.id, kInvalidRequest, text));
     return;
   }
-  if (initialize_id_ != 0) return FailHandshake(absl::FailedPreconditionError(text));
   uint64_t id = ParseId(envelope.id);
   if (envelope.id.data() == nullptr) {
     // Many servers write the id last, beyond what was kept: then it can be told
     // when only one answer is outstanding.
-    if (tools_id_ == 0) id = calls_.OnlySentCall();
-    if (calls_.size() == 0) id = tools_id_;
+    if (initialize_id_ != 0) {
+      id = initialize_id_;
+    } else if (tools_id_ == 0) {
+      id = calls_.OnlySentCall();
+    } else if (calls_.size() == 0) {
+      id = tools_id_;
+    }
   }
-  if (id != 0 && id == tools_id_) return FinishDiscovery();
-  const Call* const found = calls_.Find(id);
-  if (found == nullptr || !found->sent) {
-    LOG(WARNING) << text << "; it cannot be told which call it answers";
-    return;
-  }
-  const Call call = *calls_.Take(id);
-  Deliver(call.session, ErrorMessage(call.client_id, kInternalError, text));
-  host_->OnActivity();
+  if (!FailAnswered(id, text)) LOG(WARNING) << text << "; it cannot be told which call it answers";
 }
 
 void Hub::SendIfUp(std::string message) {

@@ -8,7 +8,8 @@ namespace unmcp::session {
 namespace {
 
 TEST(Messages, RewritesInAnyOrderAndTouchesNothingElse) {
-  const std::string text = R"({"params":{"_meta":{"progressToken":"t"}, "x":1.50},"id" : "longer than before","method":"m"})";
+  const std::string text =
+      R"({"params":{"_meta":{"progressToken":"t"}, "x":1.50},"id" : "longer than before","method":"m"})";
   Envelope e;
   Scan(text, &e);
   const absl::string_view token = e.meta_progress_token;
@@ -28,7 +29,8 @@ TEST(Messages, OwnMessagesAreWellFormed) {
   EXPECT_EQ(ResultMessage("\"a\""), R"({"jsonrpc":"2.0","id":"a","result":{}})");
   EXPECT_EQ(RequestMessage(5, "ping"), R"({"jsonrpc":"2.0","id":5,"method":"ping"})");
   EXPECT_EQ(NotificationMessage("n", "{\"a\":1}"), R"({"jsonrpc":"2.0","method":"n","params":{"a":1}})");
-  const auto error = nlohmann::json::parse(ErrorMessage("", kParseError, "bad \"\xFF\"\n", "{\"reason\":\"R\"}"), nullptr, false);
+  const auto error =
+      nlohmann::json::parse(ErrorMessage("", kParseError, "bad \"\xFF\"\n", "{\"reason\":\"R\"}"), nullptr, false);
   ASSERT_TRUE(error.is_object());
   EXPECT_TRUE(error["id"].is_null());
   EXPECT_EQ(error["error"]["code"], -32700);

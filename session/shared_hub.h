@@ -11,7 +11,8 @@
 // server asks the Host to wake it. When a process ends by itself, calls in
 // flight fail at once with a JSON-RPC error and the streams are closed, since
 // what the process knew of its clients is lost: clients reconnect. When it was
-// put to sleep (TryDrain), nothing was lost and the streams stay.
+// put to sleep (TryDrain), or ended before the handshake was done, nothing was
+// lost and the streams stay; what waited for one that failed to start fails.
 //
 // Sources: MCP 2024-11-05 "HTTP with SSE" and "stdio", 2025-11-25 lifecycle,
 // cancellation, progress, logging and resource subscriptions.
@@ -123,7 +124,8 @@ class SharedHub {
 
   // Asks whether the process may end. True: nothing is in flight, no
   // subscription stands, and from now on messages are held, not sent, until
-  // UpstreamDown or CancelDrain. False: busy, and nothing has changed.
+  // UpstreamDown or CancelDrain. False: busy, and nothing has changed. (True as
+  // well when there is no process.)
   virtual bool TryDrain() = 0;
   // The process goes on after all: held messages are sent.
   virtual void CancelDrain() = 0;

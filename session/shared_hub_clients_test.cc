@@ -56,7 +56,8 @@ TEST_F(HubClientsTest, AReconnectingStreamWakesNothingUntilAMessageComes) {
 }
 
 TEST_F(HubClientsTest, AServerThatCannotStartIs503) {
-  hub->SetUnavailable(Unavailable{.reason = "PoolFull", .message = "raise \"maxServersActive\"", .retry_after_seconds = 7});
+  hub->SetUnavailable(
+      Unavailable{.reason = "PoolFull", .message = "raise \"maxServersActive\"", .retry_after_seconds = 7});
   auto refused = std::make_shared<Recorded>();
   hub->Handle({}, std::make_unique<FakeExchange>(refused));
   EXPECT_EQ(refused->status, 503);
@@ -90,7 +91,7 @@ TEST_F(HubClientsTest, BadMessagesAreRefusedAndTheSessionLivesOn) {
   EXPECT_EQ(FakeClient::PostTo(hub.get(), "", CallWith("1")).status, 400);
   host.TakeSent();
   EXPECT_EQ(a.Post(CallWith("1")).status, 202);
-  EXPECT_EQ(a.Post(CallWith("1")).status, 400);  // in flight
+  EXPECT_EQ(a.Post(CallWith("1")).status, 400);      // in flight
   EXPECT_EQ(a.Post(CallWith("\"1\"")).status, 202);  // another id than 1
   ASSERT_EQ(host.sent.size(), 2u);
   EXPECT_TRUE(a.Take().empty());
@@ -104,8 +105,9 @@ TEST_F(HubClientsTest, TheMessageMayComeLaterAndItsClientMayLeaveFirst) {
   host.TakeSent();
   const auto post = [&](const std::string& session) {
     auto recorded = std::make_shared<Recorded>();
-    hub->Handle({.kind = ExchangeRequest::Kind::kSseMessage, .server = "srv", .session = session, .protocol_version = ""},
-                std::make_unique<FakeExchange>(recorded));
+    hub->Handle(
+        {.kind = ExchangeRequest::Kind::kSseMessage, .server = "srv", .session = session, .protocol_version = ""},
+        std::make_unique<FakeExchange>(recorded));
     return recorded;
   };
   const auto late = post(a.id());
@@ -133,22 +135,27 @@ TEST_F(HubClientsTest, CallsGoThroughByteForByteButForTheEnvelope) {
   Start();
   FakeClient a(hub.get());
   host.TakeSent();
-  a.Post(R"({ "params" : {"name":"t","arguments":{"n":1.50,"s":"\u00e9\/","id":"\"7\""},"_meta":{"progressToken":"tok","k":[ ]}},)"
-         R"( "id" : "a-\u0031" , "jsonrpc":"2.0","method":"tools/call"})");
+  a.Post(
+      R"({ "params" : {"name":"t","arguments":{"n":1.50,"s":"\u00e9\/","id":"\"7\""},"_meta":{"progressToken":"tok",)"
+      R"("k":[ ]}}, "id" : "a-\u0031" , "jsonrpc":"2.0","method":"tools/call"})");
   ASSERT_EQ(host.sent.size(), 1u);
   const std::string up = RawId(host.sent[0]);
-  EXPECT_EQ(host.sent[0],
-            absl::StrCat(R"({ "params" : {"name":"t","arguments":{"n":1.50,"s":"\u00e9\/","id":"\"7\""},"_meta":{"progressToken":)",
-                         up, R"(,"k":[ ]}}, "id" : )", up, R"( , "jsonrpc":"2.0","method":"tools/call"})"));
-  hub->OnUpstreamMessage(absl::StrCat(R"({"method":"notifications/progress","params":{"progress":0.5, "progressToken":)", up,
-                                      R"(},"jsonrpc":"2.0"})"));
+  EXPECT_EQ(
+      host.sent[0],
+      absl::StrCat(
+          R"({ "params" : {"name":"t","arguments":{"n":1.50,"s":"\u00e9\/","id":"\"7\""},"_meta":{"progressToken":)",
+          up, R"(,"k":[ ]}}, "id" : )", up, R"( , "jsonrpc":"2.0","method":"tools/call"})"));
+  hub->OnUpstreamMessage(absl::StrCat(
+      R"({"method":"notifications/progress","params":{"progress":0.5, "progressToken":)", up, R"(},"jsonrpc":"2.0"})"));
   hub->OnUpstreamMessage(absl::StrCat(R"({"result": {"x":[1e2,"\u00e9"]} ,"jsonrpc":"2.0","id":)", up, "}"));
   hub->OnUpstreamMessage(absl::StrCat(R"({"result":"late","jsonrpc":"2.0","id":)", up, "}"));
-  hub->OnUpstreamMessage(absl::StrCat(R"({"method":"notifications/progress","params":{"progress":1,"progressToken":)", up,
-                                      R"(},"jsonrpc":"2.0"})"));
-  EXPECT_EQ(a.Take(),
-            (Strings{R"({"method":"notifications/progress","params":{"progress":0.5, "progressToken":"tok"},"jsonrpc":"2.0"})",
-                     R"({"result": {"x":[1e2,"\u00e9"]} ,"jsonrpc":"2.0","id":"a-\u0031"})"}));
+  hub->OnUpstreamMessage(absl::StrCat(R"({"method":"notifications/progress","params":{"progress":1,"progressToken":)",
+                                      up, R"(},"jsonrpc":"2.0"})"));
+  EXPECT_EQ(
+      a.Take(),
+      (Strings{
+          R"({"method":"notifications/progress","params":{"progress":0.5, "progressToken":"tok"},"jsonrpc":"2.0"})",
+          R"({"result": {"x":[1e2,"\u00e9"]} ,"jsonrpc":"2.0","id":"a-\u0031"})"}));
   EXPECT_EQ(hub->activity().calls_in_flight, 0);
 }
 
@@ -312,7 +319,7 @@ TEST_F(HubClientsTest, AClientThatDoesNotReadCostsItsBoundAndNoMore) {
     AnswerLast(megabyte);
     scheduler.RunUntilIdle();
   }
-  EXPECT_EQ(answered, 9);  // 8 MiB: eight of these fit, with the endpoint event
+  EXPECT_EQ(answered, 9);          // 8 MiB: eight of these fit, with the endpoint event
   EXPECT_FALSE(a.stream->closed);  // cut off: what waited is thrown away
   EXPECT_LE(a.stream->queued, 8u * 1024 * 1024);
   EXPECT_EQ(hub->activity().open_sessions, 0);

@@ -41,7 +41,8 @@ TEST_F(HubLifeTest, TheHandshakeIsCanonical) {
   ASSERT_EQ(host.sent.size(), 2u);
   const Json initialize = Parse(host.sent[0]);
   EXPECT_EQ(initialize["method"], "initialize");
-  EXPECT_EQ(initialize["params"], Json::parse(R"({"protocolVersion":"2025-11-25","clientInfo":{"name":"unmcp","version":"1.2.3"},
+  EXPECT_EQ(initialize["params"],
+            Json::parse(R"({"protocolVersion":"2025-11-25","clientInfo":{"name":"unmcp","version":"1.2.3"},
       "capabilities":{"roots":{"listChanged":true},"sampling":{},"elicitation":{}}})"));
   EXPECT_EQ(host.sent[1], R"({"jsonrpc":"2.0","method":"notifications/initialized"})");
   ASSERT_EQ(host.discovered.size(), 1u);
@@ -300,7 +301,8 @@ class EagerHost : public FakeHost {
     const std::string id = RawId(message);
     FakeHost::SendUpstream(std::move(message));
     if (id.empty()) return;
-    hub->OnUpstreamMessage(absl::StrCat(R"({"jsonrpc":"2.0","id":)", id, R"(,"result":)", HubWorld::kServerResult, "}"));
+    hub->OnUpstreamMessage(
+        absl::StrCat(R"({"jsonrpc":"2.0","id":)", id, R"(,"result":)", HubWorld::kServerResult, "}"));
   }
   void OnHandshakeFailed(absl::Status why) override {
     FakeHost::OnHandshakeFailed(why);
@@ -355,8 +357,9 @@ class BreakingExchange : public Exchange {
 TEST_F(HubLifeTest, StreamsMayBreakWhileTheyAreWrittenTo) {
   Start();
   for (int i = 0; i < 3; ++i) {
-    hub->Handle({.kind = ExchangeRequest::Kind::kSseStream, .server = "s", .session = "", .protocol_version = "2025-11-25"},
-                std::make_unique<BreakingExchange>());
+    hub->Handle(
+        {.kind = ExchangeRequest::Kind::kSseStream, .server = "s", .session = "", .protocol_version = "2025-11-25"},
+        std::make_unique<BreakingExchange>());
   }
   FakeClient a(hub.get(), "2025-11-25");
   hub->OnUpstreamMessage(R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})");

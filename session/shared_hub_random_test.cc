@@ -27,11 +27,18 @@ class Simulation : protected HubWorld {
     Start();
     for (int step = 0; step < 600; ++step) {
       switch (Below(8)) {
-        case 0: case 1: case 2: Send(Below(clients)); break;
-        case 3: case 4: ServerAnswers(); break;
+        case 0:
+        case 1:
+        case 2: Send(Below(clients)); break;
+        case 3:
+        case 4: ServerAnswers(); break;
         case 5: ServerReports(); break;
-        case 6: if (Below(4) == 0) Cancel(Below(clients)); break;
-        case 7: if (Below(40) == 0) Replace(Below(clients)); break;
+        case 6:
+          if (Below(4) == 0) Cancel(Below(clients));
+          break;
+        case 7:
+          if (Below(40) == 0) Replace(Below(clients));
+          break;
       }
       Check();
     }
@@ -59,7 +66,8 @@ class Simulation : protected HubWorld {
 
   // A JSON value that a parser and printer would not give back as it was.
   std::string Payload() {
-    static constexpr const char* kPieces[] = {"1.50", "1e400", R"("\u00e9\/")", R"({"id":1 , "a":[ ]})", "[null,\t-0]", R"("\ud800")"};
+    static constexpr const char* kPieces[] = {"1.50",        "1e400",      R"("\u00e9\/")", R"({"id":1 , "a":[ ]})",
+                                              "[null,\t-0]", R"("\ud800")"};
     return absl::StrCat(R"({ "n":)", ++last_payload_, R"(,"v":)", kPieces[Below(std::size(kPieces))], " }");
   }
 
@@ -91,15 +99,17 @@ class Simulation : protected HubWorld {
     at_server_.pop_back();
     const char* const member = Below(5) == 0 ? "error" : "result";
     hub->OnUpstreamMessage(
-        Below(2) == 0 ? absl::StrCat("{\"", member, "\":", call.payload, R"(,"jsonrpc":"2.0","id":)", call.upstream_id, "}")
-                      : absl::StrCat(R"({"id":)", call.upstream_id, R"(,"jsonrpc":"2.0",")", member, "\":", call.payload, "}"));
+        Below(2) == 0
+            ? absl::StrCat("{\"", member, "\":", call.payload, R"(,"jsonrpc":"2.0","id":)", call.upstream_id, "}")
+            : absl::StrCat(R"({"id":)", call.upstream_id, R"(,"jsonrpc":"2.0",")", member, "\":", call.payload, "}"));
   }
 
   void ServerReports() {
     if (at_server_.empty()) return;
     const AtServer& call = at_server_[Below(at_server_.size())];
-    hub->OnUpstreamMessage(absl::StrCat(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":)",
-                                        call.upstream_id, R"(,"progress":)", call.payload, "}}"));
+    hub->OnUpstreamMessage(
+        absl::StrCat(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":)",
+                     call.upstream_id, R"(,"progress":)", call.payload, "}}"));
   }
 
   void Cancel(int c) {
@@ -108,8 +118,8 @@ class Simulation : protected HubWorld {
       if (call.client != client || call.cancelled) continue;
       call.cancelled = true;  // the server may answer all the same
       client->expected.erase(call.client_id);
-      client->fake.Post(
-          absl::StrCat(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":)", call.client_id, "}}"));
+      client->fake.Post(absl::StrCat(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":)",
+                                     call.client_id, "}}"));
       return;
     }
   }

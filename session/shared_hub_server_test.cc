@@ -24,14 +24,17 @@ class HubServerTest : public testing::Test, protected HubWorld {
   // An initialized client.
   std::unique_ptr<FakeClient> Connect(absl::string_view capabilities = "{}") {
     auto client = std::make_unique<FakeClient>(hub.get());
-    client->Post(absl::StrCat(R"({"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":"2025-11-25",)",
-                              R"("capabilities":)", capabilities, "}}"));
+    client->Post(
+        absl::StrCat(R"({"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":"2025-11-25",)",
+                     R"("capabilities":)", capabilities, "}}"));
     client->Take();
     return client;
   }
   // Sends a request; returns what the server got.
-  std::string Call(FakeClient* client, int id, absl::string_view method = "tools/call", absl::string_view params = "{}") {
-    client->Post(absl::StrCat(R"({"jsonrpc":"2.0","id":)", id, R"(,"method":")", method, R"(","params":)", params, "}"));
+  std::string Call(FakeClient* client, int id, absl::string_view method = "tools/call",
+                   absl::string_view params = "{}") {
+    client->Post(
+        absl::StrCat(R"({"jsonrpc":"2.0","id":)", id, R"(,"method":")", method, R"(","params":)", params, "}"));
     return host.sent.empty() ? "" : host.sent.back();
   }
   void Notify(absl::string_view method, absl::string_view params = "{}") {
@@ -67,11 +70,14 @@ TEST_F(HubServerTest, ARequestGoesToTheClientWhoseCallRunsAndTheAnswerBack) {
   ASSERT_EQ(asked.size(), 1u);
   EXPECT_TRUE(b->Take().empty());
   const std::string id = RawId(asked[0]);
-  EXPECT_EQ(asked[0], absl::StrCat(R"({"method":"sampling/createMessage","params":{"maxTokens" : 5,"_meta":{"progressToken":"up"}},)",
-                                   R"("jsonrpc":"2.0","id":)", id, "}"));
+  EXPECT_EQ(
+      asked[0],
+      absl::StrCat(R"({"method":"sampling/createMessage","params":{"maxTokens" : 5,"_meta":{"progressToken":"up"}},)",
+                   R"("jsonrpc":"2.0","id":)", id, "}"));
   // Another client cannot answer for it, nor report its progress.
   const std::string answer = absl::StrCat(R"({"jsonrpc":"2.0", "id":)", id, R"(,"result":{"role":"assistant"}})");
-  const std::string progress = R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"up","progress":1}})";
+  const std::string progress =
+      R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"up","progress":1}})";
   b->Post(answer);
   b->Post(progress);
   EXPECT_TRUE(host.sent.empty());
@@ -133,8 +139,8 @@ TEST_F(HubServerTest, TheServerCancelsItsRequestUnderTheClientsId) {
   Ask("\"q\"", "sampling/createMessage");
   const std::string id = RawId(a->Take().at(0));
   Notify("notifications/cancelled", R"({"requestId":"q"})");
-  EXPECT_EQ(a->Take(),
-            Strings{absl::StrCat(R"({"method":"notifications/cancelled","params":{"requestId":)", id, R"(},"jsonrpc":"2.0"})")});
+  EXPECT_EQ(a->Take(), Strings{absl::StrCat(R"({"method":"notifications/cancelled","params":{"requestId":)", id,
+                                            R"(},"jsonrpc":"2.0"})")});
   host.TakeSent();
   a->Post(absl::StrCat(R"({"jsonrpc":"2.0","id":)", id, R"(,"result":{}})"));
   EXPECT_TRUE(host.sent.empty());
@@ -156,7 +162,8 @@ TEST_F(HubServerTest, ListChangesGoToEverybodyWhoIsInitialized) {
   Start();
   auto a = Connect(), b = Connect();
   FakeClient reconnected(hub.get(), "2025-06-18"), fresh(hub.get());
-  for (const char* what : {"tools", "prompts", "resources"}) Notify(absl::StrCat("notifications/", what, "/list_changed"));
+  for (const char* what : {"tools", "prompts", "resources"})
+    Notify(absl::StrCat("notifications/", what, "/list_changed"));
   EXPECT_EQ(a->Take().size(), 3u);
   EXPECT_EQ(b->Take().size(), 3u);
   EXPECT_EQ(reconnected.Take().size(), 3u);
@@ -167,7 +174,8 @@ TEST_F(HubServerTest, LogMessagesGoToTheOnlySessionOrTheOnlyOneWithACall) {
   Start();
   auto a = Connect();
   Notify("notifications/message", R"({"level":"info","data":1})");
-  EXPECT_EQ(a->Take(), Strings{R"({"method":"notifications/message","params":{"level":"info","data":1},"jsonrpc":"2.0"})"});
+  EXPECT_EQ(a->Take(),
+            Strings{R"({"method":"notifications/message","params":{"level":"info","data":1},"jsonrpc":"2.0"})"});
   auto b = Connect();
   Notify("notifications/message", R"({"level":"info","data":2})");
   const std::string call = Call(b.get(), 1);
@@ -303,7 +311,8 @@ TEST_F(HubServerTest, ARefusedSubscriptionIsRefusedToAllWhoWaited) {
   auto a = Connect(), b = Connect();
   const std::string asked = Call(a.get(), 1, "resources/subscribe", kUri);
   Call(b.get(), 1, "resources/subscribe", kUri);
-  hub->OnUpstreamMessage(absl::StrCat(R"({"jsonrpc":"2.0","id":)", RawId(asked), R"(,"error":{"code":-32002,"message":"no"}})"));
+  hub->OnUpstreamMessage(
+      absl::StrCat(R"({"jsonrpc":"2.0","id":)", RawId(asked), R"(,"error":{"code":-32002,"message":"no"}})"));
   EXPECT_EQ(a->Take(), Strings{R"({"jsonrpc":"2.0","id":1,"error":{"code":-32002,"message":"no"}})"});
   EXPECT_EQ(b->Take().size(), 1u);
   EXPECT_EQ(hub->activity().subscriptions, 0);
@@ -315,8 +324,9 @@ TEST_F(HubServerTest, ASubscriptionOutlivesTheClientThatAskedFirst) {
   auto a = Connect(), b = Connect();
   const std::string asked = Call(a.get(), 1, "resources/subscribe", kUri);
   Call(b.get(), 1, "resources/subscribe", kUri);
-  a->Leave();
   host.TakeSent();
+  a->Leave();
+  EXPECT_TRUE(host.sent.empty());  // nothing to cancel: the subscription is ours, not the client's
   Answer(asked, "{}");
   EXPECT_EQ(b->Take().size(), 1u);
   Notify("notifications/resources/updated", kUri);
@@ -353,19 +363,37 @@ TEST_F(HubServerTest, SubscriptionsOfASessionAreBounded) {
 
 TEST_F(HubServerTest, LinesThatAreNoMessagesDoNoHarm) {
   hub->UpstreamUp(false, absl::Seconds(60));
-  for (const char* line : {"Starting server…", "{}", "[]", "{\"jsonrpc\":\"2.0\"", "\xFF\xFE", "{\"jsonrpc\":\"2.0\",\"id\":99,\"result\":1}",
-                           "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":1}", "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{}}"}) {
+  for (const char* line :
+       {"Starting server…", "{}", "[]", "{\"jsonrpc\":\"2.0\"", "\xFF\xFE",
+        "{\"jsonrpc\":\"2.0\",\"id\":99,\"result\":1}", "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":1}",
+        "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{}}"}) {
     hub->OnUpstreamMessage(line);
   }
   AnswerLast(kServerResult);
   EXPECT_EQ(host.discovered.size(), 1u);
 }
 
+TEST_F(HubServerTest, AnAnswerThatIsNoMessageFailsItsCall) {
+  Start();
+  auto a = Connect();
+  const std::string one = Call(a.get(), 1), two = Call(a.get(), 2);
+  hub->OnUpstreamMessage(absl::StrCat(R"({"jsonrpc":"2.0","id":)", RawId(one), ",\"result\":{\"text\":\"caf\xE9\"}}"));
+  hub->OnUpstreamMessage(absl::StrCat(R"({"id":)", RawId(two), R"(,"log":"a line that only looks like one"})"));
+  const Strings failed = a->Take();
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(Parse(failed[0])["id"], 1);
+  EXPECT_EQ(Parse(failed[0])["error"]["code"], -32603);
+  EXPECT_TRUE(absl::StrContains(failed[0], "UTF-8"));
+  hub->OnUpstreamMessage(absl::StrCat(R"({"id":)", RawId(two), R"(,"result":{}})"));
+  EXPECT_EQ(a->Take().size(), 1u);
+}
+
 TEST_F(HubServerTest, AMessageThatIsTooLongFailsTheCallThatItAnswers) {
   Start();
   auto a = Connect();
   const std::string one = Call(a.get(), 1), two = Call(a.get(), 2);
-  hub->OnUpstreamOversized(absl::StrCat(R"({"jsonrpc":"2.0","id":)", RawId(two), R"(,"result":{"content":[{"te)"), 40'000'000);
+  hub->OnUpstreamOversized(absl::StrCat(R"({"jsonrpc":"2.0","id":)", RawId(two), R"(,"result":{"content":[{"te)"),
+                           40'000'000);
   Strings failed = a->Take();
   ASSERT_EQ(failed.size(), 1u);
   EXPECT_EQ(Parse(failed[0])["id"], 2);

@@ -35,10 +35,10 @@ struct Recorded {
   bool closed = false;     // in good order
   bool destroyed = false;  // after closed, or cut off
   size_t queued = 0;
-  bool reads = true;       // false: everything sent stays queued
+  bool reads = true;  // false: everything sent stays queued
   ExchangeHandler* handler = nullptr;
-  std::string message;     // arrives from within SetHandler, unless empty
-  bool late = false;       // or when the test calls handler->OnMessage itself
+  std::string message;  // arrives from within SetHandler, unless empty
+  bool late = false;    // or when the test calls handler->OnMessage itself
 
   std::string body() const { return events.empty() ? "" : events[0].data; }
 };
@@ -74,7 +74,9 @@ class FakeExchange final : public Exchange {
 class FakeClient {
  public:
   explicit FakeClient(SharedHub* hub, std::string protocol_version = "") : hub_(hub) {
-    ExchangeRequest request{.kind = ExchangeRequest::Kind::kSseStream, .server = "srv", .session = "",
+    ExchangeRequest request{.kind = ExchangeRequest::Kind::kSseStream,
+                            .server = "srv",
+                            .session = "",
                             .protocol_version = std::move(protocol_version)};
     hub_->Handle(std::move(request), std::make_unique<FakeExchange>(stream));
   }
@@ -84,7 +86,9 @@ class FakeClient {
   static Recorded PostTo(SharedHub* hub, std::string session, std::string message) {
     auto recorded = std::make_shared<Recorded>();
     recorded->message = std::move(message);
-    ExchangeRequest request{.kind = ExchangeRequest::Kind::kSseMessage, .server = "srv", .session = std::move(session),
+    ExchangeRequest request{.kind = ExchangeRequest::Kind::kSseMessage,
+                            .server = "srv",
+                            .session = std::move(session),
                             .protocol_version = ""};
     hub->Handle(std::move(request), std::make_unique<FakeExchange>(recorded));
     return *recorded;
