@@ -47,6 +47,13 @@ std::string FailureOf(const v1::MCPServerStatus& status) {
   return "";
 }
 
+bool IsRequested(const v1::MCPServerStatus& status) {
+  for (const v1::Condition& condition : status.conditions()) {
+    if (condition.type() == "Requested") return condition.status() == "True";
+  }
+  return false;
+}
+
 std::string Tools(int count) { return count == 0 ? "no tools" : absl::StrCat(count, count == 1 ? " tool" : " tools"); }
 
 }  // namespace
@@ -64,8 +71,10 @@ std::optional<std::string> ServerTable::Observe(const kube::Object& object) {
 
   const std::string head = absl::StrCat("  ", Cell(object.name(), name_width_), Cell(status.phase(), kPhaseWidth));
   const std::string failure = FailureOf(status);
-  // While it starts or stops, another phase follows at once.
-  const bool settled = status.phase() == "Asleep" || status.phase() == "Ready" || status.phase() == "Waiting";
+  // While it starts or stops, another phase follows at once; so it does when a
+  // server runs that was started only to learn what it is.
+  const bool settled =
+      status.phase() == "Asleep" || status.phase() == "Waiting" || (status.phase() == "Ready" && IsRequested(status));
   const bool discovered = settled && status.discovered_generation() == object.generation();
   if (failure.empty() && !discovered) return std::nullopt;
   printed_.insert(object.uid());
