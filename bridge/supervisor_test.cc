@@ -161,6 +161,9 @@ TEST_F(SupervisorTest, AProcessOfItsOwnSessionWithNothingInherited) {
   Started started = host_.Spawn({{"cat"}, {kPath}, ""});
   ASSERT_TRUE(started.process.ok()) << started.process.status();
   const pid_t pid = started.process->pid;
+  // Once it answers it has been loaded: until then a library is open in it.
+  ASSERT_EQ(write(started.process->stdin_fd.get(), "ready\n", 6), 6);
+  EXPECT_EQ(ReadLines(started.process->stdout_fd, 1), "ready\n");
   EXPECT_EQ(getsid(pid), pid);
   EXPECT_EQ(getpgid(pid), pid);
   std::set<std::string> fds;

@@ -294,7 +294,6 @@ TEST_F(NodeTest, AContainerThatEndsIsStartedAgain) {
   EXPECT_EQ(WaitingReason(waiting), "CrashLoopBackOff");
   EXPECT_EQ(Ready(waiting), "False");
   EXPECT_EQ(Phase(waiting), "Running");
-  EXPECT_EQ(TryAttach("flaky").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Logs("flaky"), "bad input: xyz\nbad input: \n");  // of both lives
   WaitFor("flaky", [](const Object& pod) { return Running(pod) && Container(pod)["restartCount"] == 2; });
 }
@@ -334,8 +333,9 @@ TEST_F(NodeTest, WhatCannotBeRunSaysWhatToDo) {
   EXPECT_EQ(WaitingMessage(typo), "spec.command[0]: 'no-such-program' was not found in "
                                   "PATH=/usr/local/bin:/usr/bin:/bin; install it or give an absolute path; next start "
                                   "in 1s");
-  // Neither is in the way of its own deletion.
   for (const char* name : {"image", "typo"}) {
+    EXPECT_EQ(TryAttach(name).status().code(), absl::StatusCode::kNotFound);
+    // It is not in the way of its own deletion.
     EXPECT_TRUE(AwaitDelete(cluster(), PodRef(name)).ok());
     WaitUntilGone(name);
   }
