@@ -4,23 +4,64 @@
 #ifndef UNMCP_KUBE_AWAIT_H_
 #define UNMCP_KUBE_AWAIT_H_
 
+#include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "kube/cluster.h"
 
 namespace unmcp::kube {
 
 // Longer than any machine that is merely slow.
-inline constexpr absl::Duration kAwaitTimeout = absl::Seconds(30);
+inline constexpr std::chrono::seconds kAwaitTimeout{30};
+
+// A value that several threads change and one waits for. The value is reached
+// through functions that run under its lock, and in no other way.
+//
+//   Monitor<int> answered(0);
+//   …  answered.Update([](int& n) { ++n; });  …
+//   ASSERT_TRUE(answered.WaitFor([](const int& n) { return n == 5; }));
+//
+// Thread safety: thread safe.
+template <class T>
+class Monitor {
+ public:
+  explicit Monitor(T value = T()) : value_(std::move(value)) {}
+
+  template <class Function>
+  void Update(Function function) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    function(value_);
+    changed_.notify_all();
+  }
+  template <class Function>
+  auto Read(Function function) const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return function(value_);
+  }
+  T Copy() const {
+    return Read([](const T& value) { return value; });
+  }
+  // False when `predicate` did not become true within kAwaitTimeout.
+  template <class Predicate>
+  bool WaitFor(Predicate predicate) const {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return changed_.wait_for(lock, kAwaitTimeout, [&] { return predicate(value_); });
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  T value_;
+};
 
 // Runs `call`, and blocks until the callback it was given has run.
 //
@@ -29,22 +70,15 @@ inline constexpr absl::Duration kAwaitTimeout = absl::Seconds(30);
 // DEADLINE_EXCEEDED after kAwaitTimeout; a callback that comes later does no harm.
 template <class T>
 absl::StatusOr<T> Await(const std::function<void(Callback<T>)>& call) {
-  struct State {
-    absl::Mutex mutex;
-    bool done ABSL_GUARDED_BY(mutex) = false;
-    absl::StatusOr<T> result ABSL_GUARDED_BY(mutex);
-  };
-  auto state = std::make_shared<State>();
-  call([state](absl::StatusOr<T> result) {
-    absl::MutexLock lock(&state->mutex);
-    state->result = std::move(result);
-    state->done = true;
-  });
-  absl::MutexLock lock(&state->mutex);
-  if (!state->mutex.AwaitWithTimeout(absl::Condition(&state->done), kAwaitTimeout)) {
+  using Result = std::optional<absl::StatusOr<T>>;
+  auto result = std::make_shared<Monitor<Result>>();
+  call([result](absl::StatusOr<T> answer) { result->Update([&](Result& value) { value = std::move(answer); }); });
+  if (!result->WaitFor([](const Result& value) { return value.has_value(); })) {
     return absl::DeadlineExceededError("the callback did not run");
   }
-  return std::move(state->result);
+  absl::StatusOr<T> answer;
+  result->Update([&](Result& value) { answer = *std::move(value); });
+  return answer;
 }
 
 inline absl::StatusOr<Object> AwaitGet(Cluster& cluster, const ObjectRef& ref) {
@@ -89,58 +123,44 @@ class WatchRecorder {
   using Predicate = std::function<bool(const std::vector<WatchEvent>&)>;
 
   WatchRecorder(Cluster& cluster, const Kind& kind, const std::string& ns, WatchOptions options)
-      : state_(std::make_shared<State>()) {
+      : heard_(std::make_shared<Monitor<Heard>>()) {
     WatchCallbacks callbacks;
-    callbacks.on_event = [state = state_](WatchEvent event) {
+    callbacks.on_event = [heard = heard_](WatchEvent event) {
       if (event.type == WatchEventType::kBookmark) return;
-      absl::MutexLock lock(&state->mutex);
-      state->events.push_back(std::move(event));
+      heard->Update([&](Heard& value) { value.events.push_back(std::move(event)); });
     };
-    callbacks.on_end = [state = state_](absl::Status status) {
-      absl::MutexLock lock(&state->mutex);
-      state->ended = true;
-      state->end = std::move(status);
+    callbacks.on_end = [heard = heard_](absl::Status status) {
+      heard->Update([&](Heard& value) { value.end = std::move(status); });
     };
     watch_ = cluster.StartWatch(kind, ns, std::move(options), std::move(callbacks));
   }
 
   // False when `predicate` did not become true, or the watch ended before.
   bool WaitFor(const Predicate& predicate) const {
-    absl::MutexLock lock(&state_->mutex);
-    auto met = [&]()
-                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_->mutex) { return predicate(state_->events) || state_->ended; };
-    state_->mutex.AwaitWithTimeout(absl::Condition(&met), kAwaitTimeout);
-    return predicate(state_->events);
+    heard_->WaitFor([&](const Heard& value) { return predicate(value.events) || value.end; });
+    return heard_->Read([&](const Heard& value) { return predicate(value.events); });
   }
   bool WaitForCount(size_t count) const {
     return WaitFor([count](const std::vector<WatchEvent>& events) { return events.size() >= count; });
   }
 
-  std::vector<WatchEvent> events() const {
-    absl::MutexLock lock(&state_->mutex);
-    return state_->events;
-  }
+  std::vector<WatchEvent> events() const { return heard_->Copy().events; }
 
   // How the watch ended; DEADLINE_EXCEEDED when it did not.
   absl::Status WaitForEnd() const {
-    absl::MutexLock lock(&state_->mutex);
-    if (!state_->mutex.AwaitWithTimeout(absl::Condition(&state_->ended), kAwaitTimeout)) {
-      return absl::DeadlineExceededError("the watch did not end");
-    }
-    return state_->end;
+    heard_->WaitFor([](const Heard& value) { return value.end.has_value(); });
+    return heard_->Copy().end.value_or(absl::DeadlineExceededError("the watch did not end"));
   }
 
   // Ends the watch; what it has heard stays.
   void Stop() { watch_.reset(); }
 
  private:
-  struct State {
-    absl::Mutex mutex;
-    std::vector<WatchEvent> events ABSL_GUARDED_BY(mutex);
-    bool ended ABSL_GUARDED_BY(mutex) = false;
-    absl::Status end ABSL_GUARDED_BY(mutex);
+  struct Heard {
+    std::vector<WatchEvent> events;
+    std::optional<absl::Status> end;
   };
-  const std::shared_ptr<State> state_;
+  const std::shared_ptr<Monitor<Heard>> heard_;
   std::unique_ptr<Watch> watch_;
 };
 

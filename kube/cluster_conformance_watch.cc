@@ -1,4 +1,5 @@
 // Watch, and what the built-in kinds need.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -125,25 +126,19 @@ TEST_P(ClusterConformance, OneOfManyWritersWins) {
   lease.json()["spec"] = R"({"holderIdentity": ""})"_json;
   absl::StatusOr<Object> free = AwaitCreate(cluster_, LeaseKind(), lease);
   ASSERT_TRUE(free.ok()) << free.status();
-  constexpr int kWriters = 10;
-  absl::Mutex mutex;
-  int answered = 0, won = 0, lost = 0;
-  for (int i = 0; i < kWriters; ++i) {
-    cluster_.Patch({LeaseKind(), ns_, "l"},
-                   {{"metadata", {{"resourceVersion", free->resource_version()}}},
-                    {"spec", {{"holderIdentity", absl::StrCat("writer-", i)}}}},
-                   {}, [&](absl::StatusOr<Object> patched) {
-                     absl::MutexLock lock(&mutex);
-                     ++answered;
-                     won += patched.ok();
-                     lost += patched.status().code() == absl::StatusCode::kAborted;
-                   });
+  constexpr size_t kWriters = 10;
+  Monitor<std::vector<absl::StatusCode>> answers;
+  for (size_t i = 0; i < kWriters; ++i) {
+    const Json take = {{"metadata", {{"resourceVersion", free->resource_version()}}},
+                       {"spec", {{"holderIdentity", absl::StrCat("writer-", i)}}}};
+    cluster_.Patch({LeaseKind(), ns_, "l"}, take, {}, [&](absl::StatusOr<Object> patched) {
+      answers.Update([&](std::vector<absl::StatusCode>& codes) { codes.push_back(patched.status().code()); });
+    });
   }
-  absl::MutexLock lock(&mutex);
-  auto all = [&] { return answered == kWriters; };
-  mutex.Await(absl::Condition(&all));
-  EXPECT_EQ(won, 1);
-  EXPECT_EQ(lost, kWriters - 1);
+  ASSERT_TRUE(answers.WaitFor([](const std::vector<absl::StatusCode>& codes) { return codes.size() == kWriters; }));
+  const std::vector<absl::StatusCode> codes = answers.Copy();
+  EXPECT_EQ(std::count(codes.begin(), codes.end(), absl::StatusCode::kOk), 1);
+  EXPECT_EQ(std::count(codes.begin(), codes.end(), absl::StatusCode::kAborted), kWriters - 1);
 }
 
 }  // namespace

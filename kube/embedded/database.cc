@@ -40,12 +40,12 @@ std::string Column(sqlite3_stmt* statement, int index) {
 void Database::Finalizer::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options) {
-  std::unique_ptr<Database> database(new Database(options.dir + "/state.db"));
+  std::unique_ptr<Database> database(new Database(options.dir + "/state.db", options.max_bytes));
   // No mutexes of SQLite's own: one thread at a time is our contract.
   const int code = sqlite3_open_v2(database->path_.c_str(), &database->db_,
                                    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) return database->Error(code);
-  UNMCP_RETURN_IF_ERROR(database->Initialize(options.max_bytes));
+  UNMCP_RETURN_IF_ERROR(database->Initialize());
   return database;
 }
 
@@ -56,7 +56,7 @@ Database::~Database() {
   sqlite3_close(db_);
 }
 
-absl::Status Database::Initialize(int64_t max_bytes) {
+absl::Status Database::Initialize() {
   sqlite3_extended_result_codes(db_, 1);
   // The directory is ours alone: no memory shared through a file, which a full
   // disk could take away.
@@ -74,7 +74,7 @@ absl::Status Database::Initialize(int64_t max_bytes) {
   if (sqlite3_step(check.get()) != SQLITE_ROW || Column(check.get(), 0) != "ok") return Error(SQLITE_CORRUPT);
   check.reset();
   UNMCP_ASSIGN_OR_RETURN(const int64_t page_bytes, Integer("PRAGMA page_size"));
-  UNMCP_RETURN_IF_ERROR(Integer(absl::StrCat("PRAGMA max_page_count = ", max_bytes / page_bytes).c_str()).status());
+  UNMCP_RETURN_IF_ERROR(Integer(absl::StrCat("PRAGMA max_page_count = ", max_bytes_ / page_bytes).c_str()).status());
   UNMCP_RETURN_IF_ERROR(
       Prepare("INSERT OR REPLACE INTO objects (resource, namespace, name, json) VALUES (?, ?, ?, ?)", &put_));
   UNMCP_RETURN_IF_ERROR(Prepare("DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?", &remove_));
@@ -154,8 +154,10 @@ absl::Status Database::Error(int code) const {
   switch (primary) {
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(absl::StrCat("cannot write to ", path_, ": ", why,
-                                                       "; make room on its disk, or delete objects that are not "
-                                                       "needed: work goes on by itself when there is room"));
+                                                       "; make room on its disk (or delete objects, if it has "
+                                                       "reached its limit of ",
+                                                       max_bytes_ >> 20,
+                                                       " MB): work goes on by itself when there is room"));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return absl::DataLossError(absl::StrCat("database ", path_, " is damaged (", why,

@@ -56,10 +56,10 @@ class Database {
   };
   using Statement = std::unique_ptr<sqlite3_stmt, Finalizer>;
 
-  explicit Database(std::string path) : path_(std::move(path)) {}
+  Database(std::string path, int64_t max_bytes) : path_(std::move(path)), max_bytes_(max_bytes) {}
   absl::Status Prepare(const char* sql, Statement* statement);
   absl::Status Execute(const char* sql);
-  absl::Status Initialize(int64_t max_bytes);
+  absl::Status Initialize();
   absl::StatusOr<int64_t> Integer(const char* sql);
   absl::Status WriteAll(const std::vector<Change>& changes, uint64_t version);
   // Runs a statement that gives no rows, and makes it ready for the next time.
@@ -67,6 +67,7 @@ class Database {
   absl::Status Error(int code) const;
 
   const std::string path_;
+  const int64_t max_bytes_;
   sqlite3* db_ = nullptr;
   Statement put_, remove_, set_version_;
 };

@@ -4,7 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
+#include "common/mutex.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "kube/errors.h"
@@ -75,9 +75,9 @@ EmbeddedCluster::EmbeddedCluster(Options options, std::unique_ptr<const Registry
 EmbeddedCluster::~EmbeddedCluster() {
   // One last, empty call: when it has been answered, so have those before it.
   // What callbacks ask for meanwhile is dropped with the loop.
-  absl::Notification answered;
+  Notification answered;
   Enqueue({[] {}, [&](absl::Status) { answered.Notify(); }});
-  answered.WaitForNotification();
+  answered.Wait();
   loop_.Stop();
 }
 
@@ -100,14 +100,14 @@ absl::Status EmbeddedCluster::Load() {
 }
 
 void EmbeddedCluster::SetNode(NodeRuntime* node) {
-  absl::Notification set;
+  Notification set;
   Enqueue({[] {},
            [&](absl::Status) {
              node_ = node;
              api_.set_has_node(node != nullptr);
              set.Notify();
            }});
-  set.WaitForNotification();
+  set.Wait();
 }
 
 void EmbeddedCluster::Get(const ObjectRef& ref, Callback<Object> done) {
@@ -186,11 +186,12 @@ void EmbeddedCluster::Logs(const ObjectRef& pod, LogOptions options, Callback<st
 }
 
 void EmbeddedCluster::Enqueue(Call call) {
-  absl::MutexLock lock(&mutex_);
-  queue_.push_back(std::move(call));
-  if (scheduled_) return;
-  scheduled_ = true;
-  loop_.Post([this] { ProcessBatch(); });
+  loop_.Post([this, call = std::move(call)]() mutable {
+    queue_.push_back(std::move(call));
+    if (std::exchange(batch_scheduled_, true)) return;
+    // Behind the calls that wait already: together they are one transaction.
+    loop_.Post([this] { ProcessBatch(); });
+  });
 }
 
 template <class T>
@@ -218,12 +219,8 @@ void EmbeddedCluster::SubmitToNode(const ObjectRef& pod, Callback<T> done,
 }
 
 void EmbeddedCluster::ProcessBatch() {
-  std::vector<Call> batch;
-  {
-    absl::MutexLock lock(&mutex_);
-    batch.swap(queue_);
-    scheduled_ = false;
-  }
+  std::vector<Call> batch = std::exchange(queue_, {});
+  batch_scheduled_ = false;
   for (Call& call : batch) call.attempt();
   if (absl::Status committed = Commit(); committed.ok() || batch.size() == 1) {
     for (Call& call : batch) call.finish(committed);
@@ -240,7 +237,8 @@ void EmbeddedCluster::ProcessBatch() {
 absl::Status EmbeddedCluster::Commit() {
   if (store_.uncommitted().empty()) return absl::OkStatus();
   if (absl::Status written = database_->Write(store_.uncommitted(), store_.version()); !written.ok()) {
-    LOG(ERROR) << written;
+    // Each caller is told; the log need not say it for each.
+    LOG_EVERY_T(ERROR, 10) << written;
     store_.Rollback();
     return written;
   }

@@ -9,11 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/event_loop.h"
 #include "common/random.h"
@@ -106,7 +104,7 @@ class EmbeddedCluster final : public Cluster {
   void SubmitToNode(const ObjectRef& pod, Callback<T> done,
                     absl::AnyInvocable<void(NodeRuntime*, const std::string&, Callback<T>)> call);
 
-  // The rest runs on the loop.
+  // The rest, and all members but the constant ones, belong to the loop.
   void ProcessBatch();
   // Writes what the attempts have changed, and tells watches of it.
   absl::Status Commit();
@@ -124,9 +122,8 @@ class EmbeddedCluster final : public Cluster {
   WatchHub watches_;
   NodeRuntime* node_ = nullptr;
 
-  absl::Mutex mutex_;
-  std::vector<Call> queue_ ABSL_GUARDED_BY(mutex_);
-  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Call> queue_;
+  bool batch_scheduled_ = false;
 
   EventLoop loop_;
 };

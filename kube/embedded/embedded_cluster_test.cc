@@ -1,7 +1,9 @@
 #include "kube/embedded/embedded_cluster.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,13 +11,13 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kube/await.h"
@@ -298,6 +300,51 @@ TEST(EmbeddedCluster, WithoutRoomWritesFailAndWithRoomTheyGoOn) {
   EXPECT_FALSE(AwaitGet(*cluster, Ref("w0")).ok());
 }
 
+// In a file system of its own, in a child. What failed is the exit code; kNoMount
+// where users may not mount.
+constexpr int kNoMount = 99;
+
+int FillTheDisk(const std::string& dir) {
+  const std::string uid = absl::StrCat("0 ", geteuid(), " 1"), gid = absl::StrCat("0 ", getegid(), " 1");
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kNoMount;
+  // Who has no name in a user namespace may mount in it, and not make files.
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/uid_map") << uid;
+  std::ofstream("/proc/self/gid_map") << gid;
+  if (mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=900k") != 0) return kNoMount;
+  const std::string ballast = dir + "/ballast";
+  std::ofstream(ballast) << std::string(300 << 10, 'x');
+  auto cluster = Open(dir + "/data");
+  if (cluster == nullptr) return 1;
+  Object large = Widget("");
+  large.json()["spec"]["free"]["text"] = std::string(20 << 10, 'x');
+  absl::Status last;
+  int i = 0;
+  for (; last.ok() && i < 100; ++i) {
+    large.json()["metadata"]["name"] = absl::StrCat("w", i);
+    last = AwaitCreate(*cluster, WidgetKind(), large).status();
+  }
+  if (last.code() != absl::StatusCode::kResourceExhausted) return 2;
+  if (!AwaitGet(*cluster, Ref("w0")).ok() || AwaitGet(*cluster, Ref(large.name())).ok()) return 3;
+  std::filesystem::remove(ballast);
+  if (!AwaitCreate(*cluster, WidgetKind(), large).ok()) return 4;
+  cluster.reset();
+  cluster = Open(dir + "/data");
+  return cluster != nullptr && AwaitList(*cluster, WidgetKind(), kNs)->items.size() == static_cast<size_t>(i) ? 0 : 5;
+}
+
+TEST(EmbeddedCluster, OnAFullDiskWritesFailUntilThereIsRoom) {
+  TempDir dir;
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) _exit(FillTheDisk(dir.path()));
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  if (WEXITSTATUS(status) == kNoMount) GTEST_SKIP() << "this user may not mount a small file system";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 // Calls that are queued together share a transaction, not a fate.
 TEST(EmbeddedCluster, OneCallWithoutRoomDoesNotFailItsNeighbours) {
   TempDir dir;
@@ -305,14 +352,12 @@ TEST(EmbeddedCluster, OneCallWithoutRoomDoesNotFailItsNeighbours) {
       *EmbeddedCluster::Create({.data_dir = dir.path(), .crds = {WidgetCrd()}, .max_database_bytes = 400 << 10});
   Object huge = Widget("huge");
   huge.json()["spec"]["free"]["text"] = std::string(1 << 20, 'x');
-  absl::Mutex mutex;
-  std::vector<absl::StatusCode> answers(5, absl::StatusCode::kUnknown);
-  int answered = 0;
-  const auto answer = [&](size_t i) {
+  using absl::StatusCode;
+  using Answers = std::map<int, StatusCode>;
+  Monitor<Answers> answers;
+  const auto answer = [&](int i) {
     return [&, i](absl::StatusOr<Object> result) {
-      absl::MutexLock lock(&mutex);
-      answers[i] = result.status().code();
-      ++answered;
+      answers.Update([&](Answers& value) { value[i] = result.status().code(); });
     };
   };
   // From the cluster's own thread, so that they do wait together.
@@ -323,14 +368,12 @@ TEST(EmbeddedCluster, OneCallWithoutRoomDoesNotFailItsNeighbours) {
     cluster->Get(Ref("huge"), answer(3));
     cluster->Create(WidgetKind(), Widget("b"), answer(4));
   });
-  {
-    absl::MutexLock lock(&mutex);
-    auto all = [&] { return answered == 5; };
-    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&all), kAwaitTimeout));
-  }
-  using absl::StatusCode;
-  EXPECT_EQ(answers, (std::vector<StatusCode>{StatusCode::kOk, StatusCode::kResourceExhausted, StatusCode::kOk,
-                                              StatusCode::kNotFound, StatusCode::kOk}));
+  ASSERT_TRUE(answers.WaitFor([](const Answers& value) { return value.size() == 5; }));
+  EXPECT_EQ(answers.Copy(), (Answers{{0, StatusCode::kOk},
+                                     {1, StatusCode::kResourceExhausted},
+                                     {2, StatusCode::kOk},
+                                     {3, StatusCode::kNotFound},
+                                     {4, StatusCode::kOk}}));
 }
 
 TEST(EmbeddedCluster, ObjectsAreBoundedAndText) {
@@ -398,28 +441,29 @@ TEST(EmbeddedCluster, CallsMadeBeforeItsEndAreFinished) {
 TEST(EmbeddedCluster, AWatchMayEndItselfAndOutliveTheCluster) {
   TempDir dir;
   auto cluster = Open(dir.path());
-  std::unique_ptr<Watch> watch;
-  absl::Mutex mutex;
-  int heard = 0;
+  struct Own {
+    std::unique_ptr<Watch> watch;
+    int heard = 0;
+  };
+  Monitor<Own> own;
   WatchCallbacks callbacks;
   callbacks.on_event = [&](WatchEvent) {
-    absl::MutexLock lock(&mutex);
-    ++heard;
-    watch.reset();
+    own.Update([](Own& value) {
+      ++value.heard;
+      value.watch.reset();
+    });
   };
   callbacks.on_end = [](absl::Status) {};
-  {
-    absl::MutexLock lock(&mutex);
-    watch = cluster->StartWatch(WidgetKind(), kNs, {"", AwaitList(*cluster, WidgetKind(), kNs)->resource_version},
-                                std::move(callbacks));
-  }
-  WatchRecorder outliving(*cluster, WidgetKind(), kNs, {"", AwaitList(*cluster, WidgetKind(), kNs)->resource_version});
+  const std::string version = AwaitList(*cluster, WidgetKind(), kNs)->resource_version;
+  own.Update([&](Own& value) {
+    value.watch = cluster->StartWatch(WidgetKind(), kNs, {"", version}, std::move(callbacks));
+  });
+  WatchRecorder outliving(*cluster, WidgetKind(), kNs, {"", version});
   ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("a")).ok());
   ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("b")).ok());
   ASSERT_TRUE(outliving.WaitForCount(2));
   cluster.reset();
-  absl::MutexLock lock(&mutex);
-  EXPECT_EQ(heard, 1);
+  EXPECT_EQ(own.Read([](const Own& value) { return value.heard; }), 1);
 }
 
 // --- The node ---
