@@ -222,7 +222,7 @@ class PipeConnection : public std::enable_shared_from_this<PipeConnection> {
   // Lets go of the pipes, and tells the handler last: it may destroy us.
   void Close(absl::Status why, bool hand_over) {
     CancelExitGrace();
-    std::optional<ContainerPipes::Ends> ends;
+    std::optional<PipeEnds> ends;
     if (state_ == State::kOpen) {
       ends.emplace();
       if (hand_over && out_) ends->out = bridge::Fd(out_->release());
@@ -325,7 +325,7 @@ ContainerPipes::Acquired ContainerPipes::Acquire(PipeConnection* connection) {
   return acquired;
 }
 
-void ContainerPipes::Release(PipeConnection* connection, std::optional<Ends> ends) {
+void ContainerPipes::Release(PipeConnection* connection, std::optional<PipeEnds> ends) {
   MutexLock lock(&mutex_);
   if (ends) {
     ends_ = std::move(ends);

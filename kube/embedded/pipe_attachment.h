@@ -20,6 +20,14 @@ namespace unmcp::kube {
 
 class PipeConnection;
 
+// Our ends of a process's stdin and stdout, and what is still to be written,
+// the first of it from `offset` on.
+struct PipeEnds {
+  bridge::Fd in, out;
+  std::deque<std::string> unsent;
+  size_t offset = 0;
+};
+
 // Our ends of one life's pipes. They have one owner at a time: this object, or
 // the attachment in use, on whose loop all reading and writing is done; they
 // move when it detaches or is replaced. So what one attachment has not written
@@ -63,15 +71,9 @@ class ContainerPipes : public std::enable_shared_from_this<ContainerPipes> {
  private:
   friend class PipeConnection;
 
-  struct Ends {
-    bridge::Fd in, out;
-    // What is to be written, the first from `offset` on.
-    std::deque<std::string> unsent;
-    size_t offset = 0;
-  };
   struct Acquired {
     bool replaced = false;
-    std::optional<Ends> ends;  // empty while the one before has them
+    std::optional<PipeEnds> ends;  // empty while the one before has them
     std::optional<absl::Status> ended;
   };
 
@@ -80,11 +82,11 @@ class ContainerPipes : public std::enable_shared_from_this<ContainerPipes> {
   // For PipeConnection, on its loop (StartedOn: any thread).
   void StartedOn(PipeConnection* connection, EventLoop* loop) ABSL_LOCKS_EXCLUDED(mutex_);
   Acquired Acquire(PipeConnection* connection) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Release(PipeConnection* connection, std::optional<Ends> ends) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Release(PipeConnection* connection, std::optional<PipeEnds> ends) ABSL_LOCKS_EXCLUDED(mutex_);
 
   Mutex mutex_;
   // While no attachment has them.
-  std::optional<Ends> ends_ ABSL_GUARDED_BY(mutex_);
+  std::optional<PipeEnds> ends_ ABSL_GUARDED_BY(mutex_);
   // The newest attachment, and its loop once it has started. The one before
   // may still have the ends for a moment.
   std::shared_ptr<PipeConnection> newest_ ABSL_GUARDED_BY(mutex_);
