@@ -1,0 +1,640 @@
+#include "controller/controller.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/proto_json.h"
+#include "controller/build.h"
+#include "controller/observed.h"
+#include "controller/state_publisher.h"
+#include "controller/status.h"
+#include "glog/logging.h"
+
+namespace unmcp::controller {
+namespace {
+
+using kube::Informer;
+using kube::WorkQueue;
+
+constexpr char kServerKey[] = "server/";
+constexpr char kPoolKey[] = "pool/";
+constexpr char kDefaultPool[] = "default";
+
+// A cluster that takes no write cannot be worked with anyway; once a second
+// somebody will see the error in the log, and it is no load.
+constexpr absl::Duration kBeginRetry = absl::Seconds(1);
+
+// Informer indexes.
+constexpr char kByController[] = "controller";
+constexpr char kByServerName[] = "server-name";
+
+std::string LabelOf(const kube::Object& object, const char* label) {
+  const auto labels = object.labels();
+  auto it = labels.find(label);
+  return it == labels.end() ? "" : it->second;
+}
+
+Informer::Options InformerOptions(Scheduler* scheduler, kube::Cluster* cluster, const std::string& ns, Random* random,
+                                  const kube::Kind& kind, const char* selector) {
+  return {.scheduler = scheduler,
+          .cluster = cluster,
+          .kind = kind,
+          .ns = ns,
+          .label_selector = selector,
+          .random = random,
+          .indexes = {{kByController, [](const kube::Object& object) { return object.controller_uid(); }},
+                      {kByServerName, [](const kube::Object& object) { return LabelOf(object, kServerLabel); }}}};
+}
+
+}  // namespace
+
+struct Controller::Server {
+  ObjectPtr object;
+  v1::MCPServer resource;
+  absl::Status spec_status;
+  std::string owner_pool_uid;
+  kube::Json other_owners = kube::Json::array();
+
+  // What the pool has decided.
+  bool decided = false;
+  bool granted = false;
+  bool ignored = false;
+  bool waiting = false;
+
+  ServerMemory memory;
+  // A plan that starts a Pod is under way.
+  bool starting = false;
+  bool published = false;
+  absl::Time look_again = absl::InfiniteFuture();
+  // As the pool was last told.
+  PoolMember member;
+};
+
+struct Controller::Pool {
+  ObjectPtr object;  // null: it does not exist
+  v1::MCPPool resource;
+  absl::flat_hash_set<std::string> members;  // names
+  // Servers that are no members any more and whose grants it still holds (uids).
+  absl::flat_hash_set<std::string> held;
+  // The version that our own last write has made: nothing new to decide on.
+  std::string own_version;
+};
+
+absl::StatusOr<std::unique_ptr<Controller>> Controller::Create(Options options) {
+  if (options.scheduler == nullptr) return absl::InvalidArgumentError("Controller: scheduler is not set");
+  if (options.cluster == nullptr) return absl::InvalidArgumentError("Controller: cluster is not set");
+  if (options.random == nullptr) return absl::InvalidArgumentError("Controller: random is not set");
+  if (options.ns.empty()) return absl::InvalidArgumentError("Controller: ns is empty: name the namespace to serve");
+  return std::unique_ptr<Controller>(new Controller(std::move(options)));
+}
+
+Controller::Controller(Options options)
+    : options_(std::move(options)),
+      servers_informer_(InformerOptions(options_.scheduler, options_.cluster, options_.ns, options_.random,
+                                        kube::MCPServerKind(), "")),
+      pools_informer_(InformerOptions(options_.scheduler, options_.cluster, options_.ns, options_.random,
+                                      kube::MCPPoolKind(), "")),
+      pods_informer_(InformerOptions(options_.scheduler, options_.cluster, options_.ns, options_.random,
+                                     kube::PodKind(), kServerLabel)),
+      services_informer_(InformerOptions(options_.scheduler, options_.cluster, options_.ns, options_.random,
+                                         kube::ServiceKind(), kServerLabel)),
+      queue_({.scheduler = options_.scheduler, .process = [this](const std::string& key) { Process(key); }}),
+      executor_({.scheduler = options_.scheduler,
+                 .cluster = options_.cluster,
+                 .on_object = [this](kube::Object object) { OnObject(std::move(object)); }}),
+      events_({.scheduler = options_.scheduler,
+               .cluster = options_.cluster,
+               .random = options_.random,
+               .component = "unmcp-controller"}),
+      apiservers_(std::move(options_.fake_apiservers)),
+      begin_(options_.scheduler) {
+  if (apiservers_ == nullptr) {
+    apiservers_ = std::make_unique<StatePublisher>(StatePublisher::Options{.scheduler = options_.scheduler,
+                                                                           .random = options_.random,
+                                                                           .channels = options_.apiservers,
+                                                                           .epoch = options_.epoch,
+                                                                           .identity = options_.identity,
+                                                                           .ns = options_.ns});
+  }
+}
+
+Controller::~Controller() = default;
+
+void Controller::Start() {
+  const auto synced = [this] { OnSynced(); };
+  servers_informer_.Start({.on_added = [this](const ObjectPtr& object) { OnServer(object); },
+                           .on_updated = [this](const ObjectPtr&, const ObjectPtr& object) { OnServer(object); },
+                           .on_deleted = [this](const ObjectPtr& object) { OnServerDeleted(object); },
+                           .on_synced = synced});
+  pools_informer_.Start({.on_added = [this](const ObjectPtr& object) { OnPool(object); },
+                         .on_updated = [this](const ObjectPtr&, const ObjectPtr& object) { OnPool(object); },
+                         .on_deleted = [this](const ObjectPtr& object) { OnPoolDeleted(object); },
+                         .on_synced = synced});
+  // A Pod's next state is what somebody may be waiting for.
+  const auto on_pod = [this](const ObjectPtr& object) { OnPart(object, WorkQueue::kHigh); };
+  pods_informer_.Start({.on_added = on_pod,
+                        .on_updated = [on_pod](const ObjectPtr&, const ObjectPtr& object) { on_pod(object); },
+                        .on_deleted = [this](const ObjectPtr& object) { OnPodDeleted(object); },
+                        .on_synced = synced});
+  const auto on_service = [this](const ObjectPtr& object) { OnPart(object, WorkQueue::kNormal); };
+  services_informer_.Start({.on_added = on_service,
+                            .on_updated = [on_service](const ObjectPtr&, const ObjectPtr& object) { on_service(object); },
+                            .on_deleted = on_service,
+                            .on_synced = synced});
+}
+
+// Nothing is decided before everything has been seen once: a Pod that has not
+// been listed yet looks like one that does not exist.
+void Controller::OnSynced() {
+  if (!servers_informer_.synced() || !pools_informer_.synced() || !pods_informer_.synced() ||
+      !services_informer_.synced()) {
+    return;
+  }
+  LOG(INFO) << "namespace " << options_.ns << ": " << servers_.size() << " servers, " << pools_informer_.size()
+            << " pools, " << pods_informer_.size() << " Pods";
+  CreateDefaultPool();
+}
+
+// Before anything else, or every server of a new installation would begin with
+// the complaint that its pool does not exist.
+void Controller::CreateDefaultPool() {
+  if (stopping_) return;
+  if (pools_informer_.Get(kDefaultPool) != nullptr) return Begin();
+  kube::Object pool(kube::MCPPoolKind(), options_.ns, kDefaultPool);
+  pool.json()["spec"] = kube::Json::object();
+  Write write{.verb = Write::Verb::kCreate,
+              .ref = {kube::MCPPoolKind(), options_.ns, kDefaultPool},
+              .body = std::move(pool.json())};
+  executor_.Run({std::move(write)}, [this](Executor::Outcome outcome) {
+    FinishShutdown();
+    if (outcome.status.ok()) return Begin();
+    LOG(ERROR) << "the pool \"default\" cannot be made: " << outcome.status << "; trying again";
+    begin_.Set(kBeginRetry, [this] { CreateDefaultPool(); });
+  });
+}
+
+void Controller::Begin() {
+  synced_ = true;
+  unpublished_ = servers_.size();
+  for (auto& [name, server] : servers_) TellPool(server.get(), WorkQueue::kLow);
+  for (const auto& [name, pool] : pools_) EnqueuePool(name, WorkQueue::kLow);
+  for (const auto& [name, server] : servers_) EnqueueServer(name, WorkQueue::kLow);
+  StartPublishing();
+}
+
+void Controller::StartPublishing() {
+  if (publishing_ || !synced_ || unpublished_ > 0) return;
+  publishing_ = true;
+  apiservers_->Start(
+      {.on_apiservers = [this](const ApiserverSet& set) { OnApiservers(set); },
+       .on_activity = [this](const std::string& process,
+                             const v1::Activity& activity) { OnActivity(process, activity); },
+       .on_demand = [this](const std::string& uid) { OnDemand(uid); },
+       .on_discovery = [this](const v1::Discovery& discovery) { OnDiscovery(discovery); },
+       .on_drain = [this](const std::string& uid, int64_t incarnation, bool drained,
+                          const std::string& why) { OnDrain(uid, incarnation, drained, why); }});
+}
+
+// ---- Objects ----
+
+void Controller::OnServer(const ObjectPtr& object) {
+  absl::StatusOr<v1::MCPServer> resource = ReadServer(*object);
+  std::unique_ptr<Server>& slot = servers_[object->name()];
+  const bool added = slot == nullptr;
+  if (added) {
+    slot = std::make_unique<Server>();
+    names_by_uid_[object->uid()] = object->name();
+    if (synced_ && !publishing_) ++unpublished_;
+  }
+  Server* const server = slot.get();
+  const std::string pool_before = added ? "" : server->resource.spec().pool();
+  server->object = object;
+  if (resource.ok()) {
+    server->resource = *std::move(resource);
+    server->spec_status = ValidateRules(server->resource.spec());
+  } else {
+    // Stored past every validation: say so, with what could be read before.
+    server->resource.set_uid(object->uid());
+    server->resource.set_name(object->name());
+    server->resource.set_namespace_(object->ns());
+    server->resource.set_resource_version(object->resource_version());
+    server->resource.set_generation(object->generation());
+    server->spec_status = resource.status();
+  }
+  server->owner_pool_uid.clear();
+  server->other_owners = kube::Json::array();
+  for (const kube::OwnerReference& owner : object->owners()) {
+    if (owner.kind == kube::MCPPoolKind().kind && owner.api_version == kube::MCPPoolKind().ApiVersion()) {
+      server->owner_pool_uid = owner.uid;
+    } else {
+      server->other_owners.push_back({{"apiVersion", owner.api_version}, {"kind", owner.kind}, {"name", owner.name},
+                                      {"uid", owner.uid}});
+    }
+  }
+  const std::string& pool = server->resource.spec().pool();
+  if (pool != pool_before) {
+    if (!added) {
+      pools_[pool_before].members.erase(object->name());
+      EnqueuePool(pool_before, WorkQueue::kNormal);
+    }
+    pools_[pool].members.insert(object->name());
+    server->decided = server->granted = server->ignored = server->waiting = false;
+    server->member = PoolMember();
+  }
+  TellPool(server, WorkQueue::kNormal);
+  EnqueueServer(object->name(), WorkQueue::kNormal);
+}
+
+void Controller::OnServerDeleted(const ObjectPtr& object) {
+  auto it = servers_.find(object->name());
+  Server& server = *it->second;
+  const std::string pool = server.resource.spec().pool();
+  pools_[pool].members.erase(object->name());
+  EnqueuePool(pool, WorkQueue::kNormal);
+  apiservers_->Remove(object->uid());
+  if (!server.published && unpublished_ > 0) --unpublished_;
+  names_by_uid_.erase(object->uid());
+  servers_.erase(it);
+  StartPublishing();
+}
+
+void Controller::OnPool(const ObjectPtr& object) {
+  Pool& pool = pools_[object->name()];
+  const bool appeared = pool.object == nullptr || pool.object->uid() != object->uid();
+  const bool changed = appeared || pool.object->generation() != object->generation();
+  pool.object = object;
+  absl::StatusOr<v1::MCPPool> resource = ReadPool(*object);
+  if (resource.ok()) {
+    pool.resource = *std::move(resource);
+  } else {
+    LOG(WARNING) << "MCPPool " << object->name() << " cannot be read, and is taken as it was before: "
+                 << resource.status();
+  }
+  if (changed) {
+    for (const std::string& member : pool.members) {
+      if (Server* server = FindServer(member)) TellPool(server, WorkQueue::kNormal);
+      EnqueueServer(member, WorkQueue::kNormal);
+    }
+  }
+  if (changed || object->resource_version() != pool.own_version) EnqueuePool(object->name(), WorkQueue::kNormal);
+}
+
+void Controller::OnPoolDeleted(const ObjectPtr& object) {
+  Pool& pool = pools_[object->name()];
+  pool.object = nullptr;
+  pool.resource = v1::MCPPool();
+  for (const std::string& member : pool.members) {
+    if (Server* server = FindServer(member)) server->decided = server->granted = server->waiting = false;
+    EnqueueServer(member, WorkQueue::kNormal);
+  }
+  if (pool.members.empty()) pools_.erase(object->name());
+}
+
+void Controller::OnPart(const ObjectPtr& object, WorkQueue::Priority priority) {
+  const std::string name = LabelOf(*object, kServerLabel);
+  if (Server* server = FindServer(name)) {
+    TellPool(server, priority);
+    EnqueueServer(name, priority);
+  }
+}
+
+void Controller::OnPodDeleted(const ObjectPtr& object) {
+  OnPart(object, WorkQueue::kHigh);
+  if (FindServerByUid(object->controller_uid()) != nullptr) return;
+  EnqueueHolders(object->controller_uid());
+}
+
+kube::Informer* Controller::InformerOf(const kube::Object& object) {
+  const std::string kind = object.kind();
+  if (kind == kube::MCPServerKind().kind) return &servers_informer_;
+  if (kind == kube::MCPPoolKind().kind) return &pools_informer_;
+  if (kind == kube::PodKind().kind) return &pods_informer_;
+  return kind == kube::ServiceKind().kind ? &services_informer_ : nullptr;
+}
+
+void Controller::OnObject(kube::Object object) {
+  // The pool key that wrote it, or failed to, sees to what follows.
+  if (object.kind() == kube::MCPPoolKind().kind) pools_[object.name()].own_version = object.resource_version();
+  if (Informer* informer = InformerOf(object)) informer->Upsert(std::move(object));
+}
+
+// ---- Apiservers ----
+
+void Controller::OnApiservers(const ApiserverSet& apiservers) {
+  apiserver_set_ = apiservers;
+  for (auto& [name, server] : servers_) {
+    // Who waits for an apiserver: to be discovered, or to be drained.
+    const bool undiscovered = server->resource.status().discovered_generation() < server->resource.generation();
+    if (!undiscovered && server->memory.drain == ServerMemory::Drain::kNone) continue;
+    TellPool(server.get(), WorkQueue::kNormal);
+    EnqueueServer(name, WorkQueue::kNormal);
+  }
+}
+
+void Controller::OnActivity(const std::string& process, const v1::Activity& activity) {
+  Server* const server = FindServerByUid(activity.server_uid());
+  if (server == nullptr) return;
+  std::vector<ProcessActivity>& all = server->memory.activity;
+  auto it = std::find_if(all.begin(), all.end(), [&](const ProcessActivity& a) { return a.process == process; });
+  if (it == all.end()) it = all.insert(all.end(), {.process = process});
+  const bool was_busy = it->calls_in_flight > 0 || it->subscriptions > 0;
+  it->requests = std::max(it->requests, activity.requests());
+  it->open_sessions = activity.open_sessions();
+  it->calls_in_flight = activity.calls_in_flight();
+  it->subscriptions = activity.subscriptions();
+  it->last_request = std::max(it->last_request, FromTimestamp(activity.last_request_at()));
+  const bool is_busy = it->calls_in_flight > 0 || it->subscriptions > 0;
+  // From now on it may become idle, or it must not be stopped any more; else
+  // the appointment that the last decision made finds out by itself.
+  const bool draining = server->memory.drain != ServerMemory::Drain::kNone;
+  if (was_busy != is_busy || draining) {
+    EnqueueServer(server->resource.name(), WorkQueue::kNormal);
+  } else {
+    LookAgain(server, std::max(server->memory.activity_written_at + kActivityInterval, options_.scheduler->Now()));
+  }
+}
+
+void Controller::OnDemand(const std::string& uid) {
+  Server* const server = FindServerByUid(uid);
+  if (server == nullptr) return;  // deleted; the apiserver hears of it in a moment
+  const absl::Time now = options_.scheduler->Now();
+  if (!server->memory.demanded) server->memory.demanded_since = now;
+  server->memory.demanded = true;
+  server->memory.demanded_at = now;
+  // The pool first: with its grant the server is decided on once, and goes
+  // straight to its start.
+  if (!TellPool(server, WorkQueue::kHigh)) EnqueueServer(server->resource.name(), WorkQueue::kHigh);
+}
+
+void Controller::OnDiscovery(const v1::Discovery& discovery) {
+  Server* const server = FindServerByUid(discovery.server_uid());
+  if (server == nullptr || discovery.incarnation() < server->memory.discovery_incarnation) return;
+  ServerMemory& memory = server->memory;
+  memory.discovery_incarnation = discovery.incarnation();
+  memory.discovery_error = discovery.error();
+  memory.server_info = discovery.server_info();
+  memory.tool_count = discovery.tool_count();
+  EnqueueServer(server->resource.name(), WorkQueue::kHigh);
+}
+
+void Controller::OnDrain(const std::string& uid, int64_t incarnation, bool drained, const std::string& why) {
+  Server* const server = FindServerByUid(uid);
+  if (server == nullptr) return;
+  ServerMemory& memory = server->memory;
+  if (memory.drain != ServerMemory::Drain::kAsked || memory.drain_incarnation != incarnation) return;
+  VLOG(1) << server->resource.name() << ": drain of incarnation " << incarnation
+          << (drained ? " granted" : " refused: " + why);
+  memory.drain = drained ? ServerMemory::Drain::kDrained : ServerMemory::Drain::kRefused;
+  memory.drain_retry_at = options_.scheduler->Now() + kDrainRetry;
+  EnqueueServer(server->resource.name(), WorkQueue::kHigh);
+}
+
+// ---- Work ----
+
+void Controller::Process(const std::string& key) {
+  if (absl::StartsWith(key, kPoolKey)) return ProcessPool(key, key.substr(sizeof(kPoolKey) - 1));
+  return ProcessServer(key, key.substr(sizeof(kServerKey) - 1));
+}
+
+void Controller::End(const std::string& key, const absl::Status& status) {
+  if (status.ok()) {
+    queue_.Forget(key);
+  } else {
+    VLOG(1) << key << ": " << status << "; deciding anew";
+    queue_.Retry(key);
+  }
+  queue_.Done(key);
+  FinishShutdown();
+}
+
+void Controller::ProcessPool(const std::string& key, const std::string& name) {
+  auto it = pools_.find(name);
+  if (it == pools_.end() || it->second.object == nullptr) {
+    if (it != pools_.end() && it->second.members.empty()) pools_.erase(it);
+    return End(key, absl::OkStatus());
+  }
+  Pool& pool = it->second;
+  PoolSnapshot seen{.pool = pool.resource, .members = {}, .held = {}, .now = options_.scheduler->Now()};
+  seen.members.reserve(pool.members.size());
+  for (const std::string& member : pool.members) seen.members.push_back(servers_.at(member)->member);
+  for (const v1::Grant& grant : pool.resource.status().grants()) {
+    const std::string& uid = grant.server_uid();
+    const Server* server = FindServerByUid(uid);
+    if (server != nullptr && server->resource.spec().pool() == name) continue;
+    // Of a server that is gone, or is another pool's now, which has not taken
+    // it over yet.
+    const bool held = server == nullptr ? !pods_informer_.ByIndex(kByController, uid).empty()
+                                        : server->member.alive && !server->granted;
+    if (held) seen.held.insert(uid);
+  }
+  pool.held = seen.held;
+  PoolPlan plan = DecidePool(seen);
+  if (plan.patch.empty()) {
+    ApplyPoolPlan(name, seen.members, plan);
+    return End(key, absl::OkStatus());
+  }
+  // What is to be released counts as released from here on: a start must not
+  // slip in between.
+  for (const std::string& member : pool.members) {
+    Server& server = *servers_.at(member);
+    server.granted = server.granted && plan.granted.contains(server.resource.uid());
+  }
+  Write write{.verb = Write::Verb::kPatchStatus,
+              .ref = {kube::MCPPoolKind(), options_.ns, name},
+              .body = {{"status", plan.patch}},
+              .resource_version = pool.resource.resource_version()};
+  executor_.Run({std::move(write)}, [this, key, name, members = std::move(seen.members),
+                                     plan = std::move(plan)](Executor::Outcome outcome) {
+    if (outcome.status.ok()) ApplyPoolPlan(name, members, plan);
+    End(key, outcome.status);
+  });
+}
+
+void Controller::ApplyPoolPlan(const std::string& name, const std::vector<PoolMember>& members, const PoolPlan& plan) {
+  auto it = pools_.find(name);
+  if (it == pools_.end() || it->second.object == nullptr) return;
+  for (const PoolMember& member : members) {
+    Server* const server = FindServerByUid(member.uid);
+    if (server == nullptr || server->resource.spec().pool() != name) continue;  // left meanwhile
+    const bool granted = plan.granted.contains(member.uid);
+    const bool ignored = plan.ignored.contains(member.uid);
+    const bool waiting = plan.waiting.contains(member.uid);
+    const bool same = server->decided && server->granted == granted && server->ignored == ignored &&
+                      server->waiting == waiting;
+    server->decided = true;
+    server->granted = granted;
+    server->ignored = ignored;
+    server->waiting = waiting;
+    if (same) continue;
+    EnqueueHolders(member.uid);
+    EnqueueServer(member.name, server->member.want >= Want::kDemand ? WorkQueue::kHigh : WorkQueue::kNormal);
+  }
+}
+
+void Controller::ProcessServer(const std::string& key, const std::string& name) {
+  Server* const server = FindServer(name);
+  if (server == nullptr) return End(key, absl::OkStatus());
+  // Its pool decides first, and lets it know.
+  if (pools_.at(server->resource.spec().pool()).object != nullptr && !server->decided) {
+    return End(key, absl::OkStatus());
+  }
+  const ServerSnapshot seen = Observe(*server);
+  ServerPlan plan = DecideServer(seen);
+  const std::string uid = server->resource.uid();
+  server->memory = std::move(plan.memory);
+  server->starting = plan.starts;
+  server->look_again = plan.look_again;
+  if (!seen.deleting) {
+    apiservers_->Publish(uid, std::move(plan.published));
+    if (!std::exchange(server->published, true) && unpublished_ > 0) {
+      --unpublished_;
+      StartPublishing();
+    }
+  }
+  if (plan.drain_end != ServerPlan::DrainEnd::kNone) {
+    apiservers_->EndDrain(uid, plan.drain_end == ServerPlan::DrainEnd::kWithdrawn);
+  }
+  if (plan.drain != 0) apiservers_->Drain(uid, plan.drain);
+  TellPool(server, WorkQueue::kNormal);
+  executor_.Run(std::move(plan.writes), [this, key, uid, events = std::move(plan.events)](Executor::Outcome outcome) {
+    OnServerPlanDone(key, uid, events, outcome);
+  });
+}
+
+void Controller::OnServerPlanDone(const std::string& key, const std::string& uid,
+                                  const std::vector<EventNote>& events, const Executor::Outcome& outcome) {
+  Server* const server = FindServerByUid(uid);
+  if (server != nullptr) {
+    server->starting = false;
+    if (outcome.pod_name_taken) server->memory.name_taken = server->resource.status().incarnation();
+    TellPool(server, WorkQueue::kNormal);
+    if (outcome.status.ok()) {
+      for (const EventNote& event : events) {
+        LOG(INFO) << server->resource.name() << ": " << event.reason << ": " << event.message;
+        events_.Record(*server->object, event.warning ? kube::EventType::kWarning : kube::EventType::kNormal,
+                       event.reason, event.message);
+      }
+      if (server->look_again != absl::InfiniteFuture()) {
+        queue_.AddAfter(key, server->look_again - options_.scheduler->Now());
+      }
+    } else if (!absl::IsAborted(outcome.status) && !absl::IsCancelled(outcome.status)) {
+      LOG(WARNING) << server->resource.name() << ": " << outcome.status;
+    }
+  }
+  End(key, outcome.status);
+}
+
+ServerSnapshot Controller::Observe(const Server& server) const {
+  ServerSnapshot seen;
+  seen.server = server.resource;
+  seen.spec_status = server.spec_status;
+  seen.owner_pool_uid = server.owner_pool_uid;
+  seen.other_owners = server.other_owners;
+  seen.deleting = server.object->deleting();
+  seen.memory = server.memory;
+  seen.apiservers = apiserver_set_;
+  seen.runs_images = options_.runs_images;
+  seen.now = options_.scheduler->Now();
+  const std::string& name = server.resource.name();
+  for (const ObjectPtr& object : pods_informer_.ByIndex(kByController, server.resource.uid())) {
+    seen.pods.push_back(ReadPod(*object));
+  }
+  for (const ObjectPtr& object : pods_informer_.ByIndex(kByServerName, name)) {
+    seen.highest_incarnation = std::max(seen.highest_incarnation, ReadPod(*object).incarnation);
+  }
+  if (const ObjectPtr service = services_informer_.Get(name)) {
+    seen.service = ReadService(*service, server.resource.uid());
+  }
+  auto it = pools_.find(server.resource.spec().pool());
+  if (it != pools_.end() && it->second.object != nullptr) {
+    const v1::MCPPoolSpec& spec = it->second.resource.spec();
+    seen.pool.exists = true;
+    seen.pool.uid = it->second.object->uid();
+    if (spec.has_max_servers_limit()) seen.pool.max_limit = spec.max_servers_limit();
+    if (spec.has_default_idle_timeout()) seen.pool.idle_timeout = spec.default_idle_timeout();
+  }
+  seen.pool.decided = server.decided;
+  seen.pool.granted = server.granted;
+  seen.pool.ignored = server.ignored;
+  seen.pool.waiting = server.waiting;
+  return seen;
+}
+
+bool Controller::TellPool(Server* server, WorkQueue::Priority priority) {
+  if (!synced_) return false;
+  ServerSnapshot seen = Observe(*server);
+  // Whether it would want to run, could it: that it is over the limit is the
+  // pool's own decision.
+  seen.pool.ignored = false;
+  PoolMember now{.uid = server->resource.uid(),
+                 .name = server->resource.name(),
+                 .created = FromTimestamp(server->resource.created_at()),
+                 .want = WantOf(seen),
+                 .wanted_since = server->memory.demanded ? server->memory.demanded_since : absl::InfiniteFuture(),
+                 .alive = server->starting || !seen.pods.empty() ||
+                          IsTrue(server->resource.status().conditions(), "Started")};
+  PoolMember& told = server->member;
+  const bool same = told.uid == now.uid && told.want == now.want && told.alive == now.alive;
+  told = std::move(now);
+  if (same) return false;
+  EnqueuePool(server->resource.spec().pool(), priority);
+  EnqueueHolders(server->resource.uid());
+  return true;
+}
+
+// ---- Small things ----
+
+void Controller::Enqueue(const std::string& key, WorkQueue::Priority priority) {
+  if (synced_) queue_.Add(key, priority);
+}
+
+void Controller::EnqueueServer(const std::string& name, WorkQueue::Priority priority) {
+  Enqueue(absl::StrCat(kServerKey, name), priority);
+}
+
+void Controller::EnqueuePool(const std::string& name, WorkQueue::Priority priority) {
+  Enqueue(absl::StrCat(kPoolKey, name), priority);
+}
+
+// Pools that hold the grant of a server which is not theirs any more.
+void Controller::EnqueueHolders(const std::string& uid) {
+  for (const auto& [name, pool] : pools_) {
+    if (pool.held.contains(uid)) EnqueuePool(name, WorkQueue::kNormal);
+  }
+}
+
+void Controller::LookAgain(Server* server, absl::Time when) {
+  if (when >= server->look_again) return;
+  server->look_again = when;
+  queue_.AddAfter(absl::StrCat(kServerKey, server->resource.name()), when - options_.scheduler->Now());
+}
+
+Controller::Server* Controller::FindServer(const std::string& name) {
+  auto it = servers_.find(name);
+  return it == servers_.end() ? nullptr : it->second.get();
+}
+
+Controller::Server* Controller::FindServerByUid(const std::string& uid) {
+  auto it = names_by_uid_.find(uid);
+  return it == names_by_uid_.end() ? nullptr : FindServer(it->second);
+}
+
+void Controller::Shutdown(absl::AnyInvocable<void()> done) {
+  stopping_ = true;
+  shutdown_done_ = std::move(done);
+  queue_.Shutdown();
+  executor_.Stop();
+  apiservers_->Shutdown([this] {
+    apiservers_ended_ = true;
+    FinishShutdown();
+  });
+}
+
+void Controller::FinishShutdown() {
+  if (!stopping_ || !apiservers_ended_ || executor_.running() > 0) return;
+  if (shutdown_done_) std::exchange(shutdown_done_, nullptr)();
+}
+
+}  // namespace unmcp::controller

@@ -1,0 +1,619 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/str_cat.h"
+#include "controller/build.h"
+#include "controller/decide.h"
+#include "controller/status.h"
+
+namespace unmcp::controller {
+namespace {
+
+using v1::MCPServerStatus;
+
+constexpr char kAccepted[] = "Accepted";
+constexpr char kRequested[] = "Requested";
+// True from the write that announces an incarnation until its Pod is known to
+// be gone. While it is, the server holds its grant.
+constexpr char kStarted[] = "Started";
+constexpr char kReady[] = "Ready";
+constexpr char kDiscovered[] = "Discovered";
+
+// A reason of Requested.
+constexpr char kForDiscovery[] = "Discovery";
+
+// Why a server must not run, whoever asks; nothing when it may.
+std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen) {
+  const v1::MCPServerSpec& spec = seen.server.spec();
+  v1::Unavailable why;
+  why.set_retry_after_seconds(kManualRetrySeconds);
+  if (!seen.spec_status.ok()) {
+    why.set_reason("InvalidSpec");
+    why.set_message(std::string(seen.spec_status.message()));
+  } else if (!seen.pool.exists) {
+    why.set_reason("PoolNotFound");
+    why.set_message(absl::StrCat("MCPPool \"", spec.pool(),
+                                 "\" does not exist: create it, or set spec.pool to one that does"));
+  } else if (spec.command_size() == 0 && spec.image().empty()) {
+    why.set_reason("NothingToRun");
+    why.set_message("spec.command is empty: set it to the program that is the MCP server");
+  } else if (spec.command_size() == 0 && !seen.runs_images) {
+    why.set_reason("ImageWithoutCommand");
+    why.set_message("this machine runs commands, not images: set spec.command, or run the server on a cluster");
+  } else if (seen.pool.ignored) {
+    why.set_reason("OverLimit");
+    why.set_message(absl::StrCat("pool \"", spec.pool(), "\" has its maxServersLimit of ", seen.pool.max_limit,
+                                 " older servers: raise the limit, delete servers, or use another pool"));
+  } else if (spec.suspend()) {
+    why.set_reason("Suspended");
+    why.set_message("spec.suspend is true: set it to false to let the server run");
+  } else {
+    return std::nullopt;
+  }
+  return why;
+}
+
+bool Started(const ServerSnapshot& seen) { return IsTrue(seen.server.status().conditions(), kStarted); }
+
+bool Undiscovered(const ServerSnapshot& seen) {
+  return seen.server.status().discovered_generation() < seen.server.generation();
+}
+
+// Failures count against the spec that failed.
+int Failures(const ServerSnapshot& seen) {
+  return seen.memory.failed_generation == seen.server.generation() ? seen.memory.failures : 0;
+}
+
+bool BackingOff(const ServerSnapshot& seen) { return Failures(seen) > 0 && seen.now < seen.memory.retry_at; }
+
+int IdleTimeout(const ServerSnapshot& seen) {
+  const int own = seen.server.spec().idle_timeout();
+  return own != 0 ? own : seen.pool.idle_timeout;
+}
+
+// As recorded, for a controller that takes over: what apiservers have to say is
+// not known yet.
+bool RequestedByClients(const MCPServerStatus& status) {
+  const v1::Condition* requested = FindCondition(status.conditions(), kRequested);
+  return requested != nullptr && requested->status() == "True" && requested->reason() != kForDiscovery;
+}
+
+// Until when the server is in use; InfiniteFuture while something is in flight.
+absl::Time AwakeUntil(const ServerSnapshot& seen, const ServerMemory& memory) {
+  const MCPServerStatus& status = seen.server.status();
+  const int timeout = IdleTimeout(seen);
+  if (timeout < 0) return absl::InfiniteFuture();
+  absl::Time last = std::max({FromTimestamp(status.last_request_at()), FromTimestamp(status.requested_at()),
+                              memory.served_at});
+  // Whom it was started for needs a moment to make use of it.
+  const v1::Condition* ready = FindCondition(status.conditions(), kReady);
+  if (ready != nullptr && ready->status() == "True" && RequestedByClients(status)) {
+    last = std::max(last, FromTimestamp(ready->last_transition_time()));
+  }
+  for (const ProcessActivity& activity : memory.activity) {
+    const bool gone = seen.apiservers.complete && !seen.apiservers.connected.contains(activity.process);
+    if (!gone && (activity.calls_in_flight > 0 || activity.subscriptions > 0)) return absl::InfiniteFuture();
+    last = std::max(last, activity.last_request);
+  }
+  return last + absl::Seconds(timeout);
+}
+
+bool Demanded(const ServerSnapshot& seen) {
+  const MCPServerStatus& status = seen.server.status();
+  // A start that was begun for somebody is carried through.
+  if (Started(seen) && status.phase() == "Starting" && RequestedByClients(status)) return true;
+  return seen.memory.demanded && (Started(seen) || seen.now < seen.memory.demanded_at + kDemandLifetime);
+}
+
+absl::Duration StartBackoff(int failures) {
+  return std::min(kMaxStartBackoff, kFirstStartBackoff * (1 << std::min(failures - 1, 10)));
+}
+
+// A container that waits for this is on its way; for anything else (a crash
+// loop, a program that is not there) somebody has to be told.
+bool IsOnItsWay(const std::string& waiting_reason) {
+  return waiting_reason.empty() || waiting_reason == "ContainerCreating" || waiting_reason == "PodInitializing";
+}
+
+class Decider {
+ public:
+  explicit Decider(const ServerSnapshot& seen)
+      : seen_(seen), server_(seen.server), status_(seen.server.status()), next_(status_),
+        blocked_(Blocked(seen)), want_(WantOf(seen)) {
+    plan_.memory = seen.memory;
+  }
+
+  ServerPlan Decide() {
+    if (seen_.deleting) return std::move(plan_);
+    next_.set_observed_generation(server_.generation());
+    Condition(kAccepted, blocked_ && blocked_->reason() != "Suspended"
+                             ? ConditionValue{"False", blocked_->reason(), blocked_->message()}
+                             : ConditionValue{"True", "Accepted", "The spec is in order."});
+    DecideDiscovery();
+    const ObservedPod* pod = nullptr;
+    for (const ObservedPod& candidate : seen_.pods) {
+      if (candidate.incarnation == status_.incarnation() && Started(seen_)) {
+        pod = &candidate;
+      } else if (!candidate.deleting) {
+        DeletePod(candidate);  // of a life that is over
+      }
+    }
+    if (!Started(seen_)) {
+      Down();
+    } else if (pod == nullptr) {
+      WithoutPod();
+    } else {
+      plan_.memory.pod_seen = pod->incarnation;
+      WithPod(*pod);
+    }
+    Condition(kRequested, RequestedValue());
+    return Finish();
+  }
+
+ private:
+  void Condition(const char* type, const ConditionValue& value) {
+    SetCondition(next_.mutable_conditions(), type, value, server_.generation(), seen_.now);
+  }
+  void NotReady(const std::string& reason, const std::string& message) {
+    Condition(kReady, {"False", reason, message});
+  }
+  void Event(bool warning, const std::string& reason, const std::string& message) {
+    plan_.events.push_back({warning, reason, message});
+  }
+  void LookAgain(absl::Time when) {
+    if (when > seen_.now) plan_.look_again = std::min(plan_.look_again, when);
+  }
+  kube::ObjectRef Ref(const kube::Kind& kind, const std::string& name) const {
+    return {kind, server_.namespace_(), name};
+  }
+  void DeletePod(const ObservedPod& pod) {
+    last_.push_back({.verb = Write::Verb::kDelete, .ref = Ref(kube::PodKind(), pod.name), .uid = pod.uid});
+  }
+  bool MayStart() const { return want_ != Want::kNone && seen_.pool.granted && seen_.pods.empty(); }
+
+  // ---- What the server is ----
+
+  void DecideDiscovery() {
+    const ServerMemory& memory = seen_.memory;
+    const std::string hash = SpecHash(server_.spec());
+    const ObservedPod* pod = nullptr;
+    for (const ObservedPod& candidate : seen_.pods) {
+      if (candidate.incarnation == status_.incarnation() && candidate.spec_hash == hash) pod = &candidate;
+    }
+    if (pod != nullptr && memory.discovery_incarnation == pod->incarnation && memory.discovery_error.empty()) {
+      *next_.mutable_server_info() = memory.server_info;
+      next_.set_tool_count(memory.tool_count);
+      next_.set_discovered_generation(server_.generation());
+    } else if (pod != nullptr && IsTrue(status_.conditions(), kDiscovered)) {
+      // The spec has changed in ways that do not reach the Pod.
+      next_.set_discovered_generation(server_.generation());
+    }
+    if (next_.discovered_generation() >= server_.generation()) {
+      Condition(kDiscovered, {"True", "Discovered", "The server has said what it is."});
+      return;
+    }
+    const v1::Condition* before = FindCondition(status_.conditions(), kDiscovered);
+    const bool failed = before != nullptr && before->status() == "False" &&
+                        before->observed_generation() == server_.generation();
+    if (!failed) Condition(kDiscovered, {"Unknown", "Pending", "The server has not been started with this spec yet."});
+  }
+  bool discovered() const { return next_.discovered_generation() >= server_.generation(); }
+
+  // ---- No life ----
+
+  void Down() {
+    if (blocked_) {
+      const bool ignored = blocked_->reason() == "OverLimit";
+      const bool suspended = blocked_->reason() == "Suspended";
+      const char* phase = ignored ? "Ignored" : suspended ? "Asleep" : "Degraded";
+      if (status_.phase() != phase) Event(!suspended, blocked_->reason(), blocked_->message());
+      next_.set_phase(phase);
+      NotReady(blocked_->reason(), blocked_->message());
+      plan_.memory.demanded = false;  // who waits is told why, now
+      return;
+    }
+    if (MayStart()) return Start();
+    if (BackingOff(seen_)) {
+      unavailable_ = Unavailable(seen_.memory.failure_reason, seen_.memory.failure_message,
+                                 static_cast<int>(absl::ToInt64Seconds(seen_.memory.retry_at - seen_.now)) + 1);
+      LookAgain(seen_.memory.retry_at);
+    }
+    if (Demanded(seen_)) {
+      LookAgain(seen_.memory.demanded_at + kDemandLifetime);
+    } else {
+      plan_.memory.demanded = false;
+    }
+    if (want_ == Want::kDemand || want_ == Want::kInUse) {
+      if (seen_.pool.waiting) {
+        const std::string message = absl::StrCat("as many servers of pool \"", server_.spec().pool(),
+                                                 "\" run as may run at once: try again later, or raise the pool's "
+                                                 "spec.maxServersActive");
+        if (status_.phase() != "Waiting") Event(false, "PoolFull", message);
+        next_.set_phase("Waiting");
+        NotReady("PoolFull", message);
+        unavailable_ = Unavailable("PoolFull", message, kPoolFullRetrySeconds);
+      } else {
+        next_.set_phase("Requested");
+        NotReady("Requested", "The server has been asked for.");
+      }
+      return;
+    }
+    const v1::Condition* discovery = FindCondition(next_.conditions(), kDiscovered);
+    if (Failures(seen_) > 0) {
+      next_.set_phase("Degraded");
+      NotReady(seen_.memory.failure_reason, seen_.memory.failure_message);
+    } else if (discovery->status() == "False") {
+      next_.set_phase("Degraded");
+      NotReady(discovery->reason(), discovery->message());
+    } else {
+      next_.set_phase("Asleep");
+      NotReady("Asleep", "The server starts when a client connects.");
+    }
+  }
+
+  void Start() {
+    const int64_t incarnation =
+        std::max({status_.incarnation(), seen_.highest_incarnation, seen_.memory.name_taken}) + 1;
+    next_.set_incarnation(incarnation);
+    next_.set_phase("Starting");
+    *next_.mutable_started_at() = ToTimestamp(seen_.now);
+    if (seen_.memory.demanded) *next_.mutable_requested_at() = ToTimestamp(seen_.memory.demanded_since);
+    Condition(kStarted, {"True", "Starting", "A Pod has been made for the server."});
+    NotReady("Starting", "The server is starting.");
+    Event(false, "Starting", absl::StrCat("starting Pod ", PodName(server_.name(), incarnation), ": ",
+                                          want_ == Want::kDiscovery ? "to learn what the server is"
+                                          : want_ == Want::kDemand  ? "a client asked for it"
+                                                                    : "it is in use"));
+    CreatePod();
+    LookAgain(StartDeadline());
+  }
+
+  void CreatePod() {
+    plan_.starts = true;
+    const kube::Object pod = BuildPod(server_, next_.incarnation());
+    last_.insert(last_.begin(), {.verb = Write::Verb::kCreate, .ref = Ref(kube::PodKind(), pod.name()),
+                                 .body = pod.json(), .uid = server_.uid()});
+  }
+
+  // ---- A life whose Pod is not there ----
+
+  void WithoutPod() {
+    const ServerMemory& memory = seen_.memory;
+    const bool known = memory.pod_seen == status_.incarnation();
+    const bool taken = memory.name_taken == status_.incarnation();
+    if (status_.phase() == "Starting" && !known && !taken && MayStart()) {
+      CreatePod();  // announced, then interrupted
+      LookAgain(StartDeadline());
+      return;
+    }
+    // Gone for certain when it has been seen to go; else the cluster is asked:
+    // a creation whose answer was lost may have happened.
+    if (!known && !taken) {
+      plan_.writes.push_back({.verb = Write::Verb::kConfirmAbsent,
+                              .ref = Ref(kube::PodKind(), PodName(server_.name(), status_.incarnation())),
+                              .uid = server_.uid()});
+    }
+    EndDrain();
+    *next_.mutable_stopped_at() = ToTimestamp(seen_.now);
+    if (MayStart() && !blocked_) return Start();
+    Condition(kStarted, {"False", "Stopped", "The server does not run."});
+    Down();
+  }
+
+  // ---- A life ----
+
+  void WithPod(const ObservedPod& pod) {
+    const ServerMemory& memory = seen_.memory;
+    if (pod.deleting || status_.phase() == "Stopping") {
+      if (status_.phase() != "Stopping") NotReady("Stopping", "The server's Pod is being deleted.");
+      next_.set_phase("Stopping");
+      if (!pod.deleting) DeletePod(pod);
+      EndDrain();
+      return;
+    }
+    if (blocked_) return Stop(pod, blocked_->reason(), blocked_->message());
+    if (pod.finished) return Fail(pod, "PodFailed", absl::StrCat("the server's Pod has ended: ", pod.message));
+    if (memory.discovery_incarnation == pod.incarnation && !memory.discovery_error.empty()) {
+      return Fail(pod, "HandshakeFailed", absl::StrCat("the server did not answer initialize as it should: ",
+                                                       memory.discovery_error));
+    }
+    Present(pod);
+    // A server that answers calls needs no word of its handshake; one that runs
+    // for nothing else does.
+    if (next_.phase() != "Ready" || (want_ == Want::kDiscovery && !seen_.apiservers.connected.empty())) {
+      if (seen_.now >= StartDeadline()) {
+        return Fail(pod, pod.waiting_reason.empty() ? "StartTimeout" : pod.waiting_reason,
+                    absl::StrCat("the server was not ready ", StartupTimeout(), " s after its start",
+                                 pod.message.empty() ? "" : "; its last words: ", pod.message,
+                                 "; if it needs longer, raise spec.startupTimeout"));
+      }
+      LookAgain(StartDeadline());
+    }
+    if (pod.spec_hash != SpecHash(server_.spec())) {
+      DrainThenStop(pod, "SpecChanged", "The spec has changed: the server is started anew with it.");
+    } else if (seen_.pool.waiting) {
+      DrainThenStop(pod, "PoolFull", "The server's pool has no room for it.");
+    } else if (want_ == Want::kNone) {
+      DrainThenStop(pod, "Idle", "The server was idle; it starts when a client connects.");
+    } else {
+      EndDrain(ServerPlan::DrainEnd::kWithdrawn);
+      LookAgain(AwakeUntil(seen_, plan_.memory));
+    }
+  }
+
+  // The phase of a Pod that is to stay, and the way to it.
+  void Present(const ObservedPod& pod) {
+    if (pod.running) {
+      v1::Route* route = plan_.published.mutable_route();
+      route->set_incarnation(pod.incarnation);
+      route->set_pod(pod.name);
+      route->set_pod_uid(pod.uid);
+      route->set_container(kContainer);
+      route->set_container_id(pod.container_id);
+    }
+    if (pod.running && pod.ready) {
+      if (status_.phase() != "Ready") {
+        if (pod.running_since != absl::InfinitePast()) *next_.mutable_started_at() = ToTimestamp(pod.running_since);
+        Event(false, "Ready", absl::StrCat("Pod ", pod.name, " is ready"));
+      }
+      next_.set_phase("Ready");
+      Condition(kReady, {"True", "Ready", "The server runs."});
+      if (plan_.memory.demanded) {
+        plan_.memory.demanded = false;
+        plan_.memory.served_at = seen_.now;
+      }
+      if (discovered()) plan_.memory.failures = 0;
+    } else if (!pod.running && !IsOnItsWay(pod.waiting_reason)) {
+      const std::string message =
+          pod.message.empty() ? "the server's container does not start" : absl::StrCat("the server's last words: ", pod.message);
+      if (status_.phase() != "Degraded") Event(true, pod.waiting_reason, message);
+      next_.set_phase("Degraded");
+      NotReady(pod.waiting_reason, message);
+      if (!discovered()) Condition(kDiscovered, {"False", pod.waiting_reason, message});
+      unavailable_ = Unavailable(pod.waiting_reason, message,
+                                 static_cast<int>(absl::ToInt64Seconds(kFirstStartBackoff)));
+    } else {
+      const bool restarting = IsTrue(status_.conditions(), kReady) ||
+                              (status_.phase() == "Starting" && NotReadyReason() == "Restarting");
+      next_.set_phase("Starting");
+      NotReady(restarting ? "Restarting" : "Starting",
+               restarting ? "The server's process ended and is started again." : "The server is starting.");
+    }
+  }
+
+  std::string NotReadyReason() const {
+    const v1::Condition* ready = FindCondition(status_.conditions(), kReady);
+    return ready == nullptr ? "" : ready->reason();
+  }
+
+  void DrainThenStop(const ObservedPod& pod, const std::string& reason, const std::string& message) {
+    // What cannot be reached has nothing in flight.
+    if (!pod.running) return Stop(pod, reason, message);
+    ServerMemory& memory = plan_.memory;
+    if (memory.drain_incarnation != pod.incarnation) memory.drain = ServerMemory::Drain::kNone;
+    switch (memory.drain) {
+      case ServerMemory::Drain::kDrained:
+        return Stop(pod, reason, message);
+      case ServerMemory::Drain::kAsked:
+        return;
+      case ServerMemory::Drain::kRefused:
+        if (seen_.now < memory.drain_retry_at) return LookAgain(memory.drain_retry_at);
+        [[fallthrough]];
+      case ServerMemory::Drain::kNone:
+        memory.drain = ServerMemory::Drain::kAsked;
+        memory.drain_incarnation = pod.incarnation;
+        plan_.drain = pod.incarnation;
+    }
+  }
+
+  void EndDrain(ServerPlan::DrainEnd how = ServerPlan::DrainEnd::kLifeEnded) {
+    if (plan_.memory.drain == ServerMemory::Drain::kNone) return;
+    plan_.memory.drain = ServerMemory::Drain::kNone;
+    plan_.drain_end = how;
+  }
+
+  // The intent is in status before the Pod is deleted, so that a controller
+  // that takes over goes on with it and nobody is sent there any more.
+  void Stop(const ObservedPod& pod, const std::string& reason, const std::string& message) {
+    next_.set_phase("Stopping");
+    NotReady(reason, message);
+    plan_.published.clear_route();
+    DeletePod(pod);
+    EndDrain();
+    Event(false, "Stopping", absl::StrCat("deleting Pod ", pod.name, ": ", message));
+  }
+
+  void Fail(const ObservedPod& pod, const std::string& reason, const std::string& message) {
+    ServerMemory& memory = plan_.memory;
+    if (memory.failed_incarnation != pod.incarnation) {
+      memory.failures = Failures(seen_) + 1;
+      memory.failed_incarnation = pod.incarnation;
+      memory.failed_generation = server_.generation();
+      memory.retry_at = seen_.now + StartBackoff(memory.failures);
+      memory.failure_reason = reason;
+      memory.failure_message = message;
+      Event(true, reason, message);
+    }
+    if (!discovered()) Condition(kDiscovered, {"False", reason, message});
+    unavailable_ = Unavailable(reason, message,
+                               static_cast<int>(absl::ToInt64Seconds(StartBackoff(memory.failures))));
+    Stop(pod, reason, message);
+  }
+
+  int StartupTimeout() const {
+    return server_.spec().has_startup_timeout() ? server_.spec().startup_timeout() : kDefaultStartupTimeoutSeconds;
+  }
+  absl::Time StartDeadline() const {
+    absl::Time since = FromTimestamp(next_.started_at());
+    const v1::Condition* ready = FindCondition(next_.conditions(), kReady);
+    // Ready once, and not any more: as long again to come back.
+    if (ready != nullptr && ready->status() != "True") {
+      since = std::max(since, FromTimestamp(ready->last_transition_time()));
+    }
+    return since + absl::Seconds(StartupTimeout());
+  }
+
+  static v1::Unavailable Unavailable(const std::string& reason, const std::string& message, int retry_after) {
+    v1::Unavailable unavailable;
+    unavailable.set_reason(reason);
+    unavailable.set_message(message);
+    unavailable.set_retry_after_seconds(std::max(1, retry_after));
+    return unavailable;
+  }
+
+  ConditionValue RequestedValue() const {
+    switch (want_) {
+      case Want::kNone:
+        return {"False", "NotRequested", "Nobody uses the server."};
+      case Want::kDiscovery:
+        return {"True", kForDiscovery, "It has to be learned what the server is."};
+      case Want::kDemand:
+        return {"True", "Demand", "A client waits for the server."};
+      case Want::kInUse:
+        break;
+    }
+    return {"True", "InUse", "Clients use the server."};
+  }
+
+  // ---- Putting the plan together ----
+
+  // Folds what apiserver processes said into `next`. Cumulative numbers: the
+  // larger one is the newer, however often and in whatever order they come.
+  //
+  // A process that has ended goes into the base only once status has its last
+  // number, and is forgotten with that write: should the write be lost, status
+  // still has the entry, and should only its answer be lost, it has none; so
+  // nothing is lost or counted twice. Answers what is left to remember.
+  std::vector<ProcessActivity> FoldActivity(MCPServerStatus* next) const {
+    struct Count {
+      int64_t recorded = 0;
+      int64_t told = 0;
+    };
+    absl::btree_map<std::string, Count> counts;
+    for (const v1::ActivityEntry& entry : status_.activity().entries()) {
+      counts[entry.process()].recorded = entry.requests();
+    }
+    int sessions = 0;
+    absl::Time last = FromTimestamp(status_.last_request_at());
+    for (const ProcessActivity& activity : seen_.memory.activity) {
+      counts[activity.process].told = activity.requests;
+      if (seen_.apiservers.connected.contains(activity.process)) sessions += activity.open_sessions;
+      last = std::max(last, activity.last_request);
+    }
+    const bool fold = seen_.apiservers.complete || counts.size() > kMaxLedgerEntries;
+    v1::ActivityLedger ledger;
+    ledger.set_base(status_.activity().base());
+    int64_t total = ledger.base();
+    std::vector<ProcessActivity> remembered = seen_.memory.activity;
+    for (const auto& [process, count] : counts) {
+      const int64_t requests = std::max(count.recorded, count.told);
+      if (requests == 0) continue;
+      total += requests;
+      if (fold && !seen_.apiservers.connected.contains(process) && count.recorded >= count.told) {
+        ledger.set_base(ledger.base() + requests);
+        const std::string& gone = process;
+        std::erase_if(remembered, [&](const ProcessActivity& activity) { return activity.process == gone; });
+      } else {
+        v1::ActivityEntry* entry = ledger.add_entries();
+        entry->set_process(process);
+        entry->set_requests(requests);
+      }
+    }
+    if (total > 0) *next->mutable_activity() = ledger;
+    next->set_total_requests(total);
+    next->set_current_connections(sessions);
+    if (last != absl::InfinitePast()) *next->mutable_last_request_at() = ToTimestamp(last);
+    return remembered;
+  }
+
+  ServerPlan Finish() {
+    kube::Json patch = MergePatch(status_, next_);
+    MCPServerStatus with_activity = next_;
+    std::vector<ProcessActivity> remembered = FoldActivity(&with_activity);
+    kube::Json full_patch = MergePatch(status_, with_activity);
+    if (patch.empty() && !full_patch.empty() &&
+        seen_.now < plan_.memory.activity_written_at + kActivityInterval) {
+      LookAgain(plan_.memory.activity_written_at + kActivityInterval);
+    } else {
+      if (full_patch != patch) plan_.memory.activity_written_at = seen_.now;
+      plan_.memory.activity = std::move(remembered);
+      patch = std::move(full_patch);
+    }
+
+    std::vector<Write> writes;
+    const kube::ObjectRef self = Ref(kube::MCPServerKind(), server_.name());
+    if (seen_.pool.exists && seen_.owner_pool_uid != seen_.pool.uid) {
+      kube::Json owners = seen_.other_owners;
+      owners.push_back({{"apiVersion", kube::MCPPoolKind().ApiVersion()}, {"kind", kube::MCPPoolKind().kind},
+                        {"name", server_.spec().pool()},                  {"uid", seen_.pool.uid},
+                        {"controller", true}});
+      writes.push_back({.verb = Write::Verb::kPatch, .ref = self,
+                        .body = {{"metadata", {{"ownerReferences", std::move(owners)}}}},
+                        .resource_version = server_.resource_version()});
+    }
+    std::move(plan_.writes.begin(), plan_.writes.end(), std::back_inserter(writes));
+    if (!patch.empty()) {
+      writes.push_back({.verb = Write::Verb::kPatchStatus, .ref = self, .body = {{"status", std::move(patch)}},
+                        .resource_version = server_.resource_version()});
+    }
+    std::move(last_.begin(), last_.end(), std::back_inserter(writes));
+    AddServiceWrite(&writes);
+    plan_.writes = std::move(writes);
+
+    *plan_.published.mutable_server() = server_;
+    *plan_.published.mutable_server()->mutable_status() = std::move(with_activity);
+    if (blocked_) {
+      *plan_.published.mutable_unavailable() = *blocked_;
+    } else if (unavailable_) {
+      *plan_.published.mutable_unavailable() = *unavailable_;
+    }
+    return std::move(plan_);
+  }
+
+  // Last in every plan: nobody who waits for the server waits for its Service.
+  void AddServiceWrite(std::vector<Write>* writes) const {
+    const kube::ObjectRef ref = Ref(kube::ServiceKind(), server_.name());
+    if (!seen_.service.exists) {
+      writes->push_back({.verb = Write::Verb::kCreate, .ref = ref,
+                         .body = BuildService(server_, next_.incarnation()).json(), .uid = server_.uid()});
+    } else if (seen_.service.ours && seen_.service.incarnation != next_.incarnation()) {
+      writes->push_back(
+          {.verb = Write::Verb::kPatch, .ref = ref,
+           .body = {{"spec", {{"selector", {{kIncarnationLabel, absl::StrCat(next_.incarnation())}}}}}},
+           .resource_version = seen_.service.resource_version});
+    }
+  }
+
+  const ServerSnapshot& seen_;
+  const v1::MCPServer& server_;
+  const MCPServerStatus& status_;
+  MCPServerStatus next_;
+  const std::optional<v1::Unavailable> blocked_;
+  const Want want_;
+  std::optional<v1::Unavailable> unavailable_;
+  // Writes that come after the status.
+  std::vector<Write> last_;
+  ServerPlan plan_;
+};
+
+}  // namespace
+
+Want WantOf(const ServerSnapshot& seen) {
+  if (seen.deleting || Blocked(seen)) return Want::kNone;
+  const std::string& phase = seen.server.status().phase();
+  // A server that never sleeps is tried again, too, when it could not start.
+  const bool began = Started(seen) || (IdleTimeout(seen) < 0 && phase == "Degraded");
+  const bool goes_on = Started(seen) && phase != "Stopping";
+  if (BackingOff(seen) && !goes_on) return Want::kNone;
+  if (began && seen.now < AwakeUntil(seen, seen.memory)) return Want::kInUse;
+  if (Demanded(seen)) return Want::kDemand;
+  // Begun only where somebody can listen; what has begun waits for it.
+  const bool can_discover =
+      (goes_on || !seen.apiservers.connected.empty()) && Failures(seen) < kMaxDiscoveryTries;
+  return Undiscovered(seen) && can_discover ? Want::kDiscovery : Want::kNone;
+}
+
+ServerPlan DecideServer(const ServerSnapshot& seen) { return Decider(seen).Decide(); }
+
+}  // namespace unmcp::controller

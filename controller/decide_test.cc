@@ -1,0 +1,520 @@
+#include "controller/decide.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "controller/build.h"
+#include "controller/status.h"
+#include "gtest/gtest.h"
+
+namespace unmcp::controller {
+namespace {
+
+using Verb = Write::Verb;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'750'000'000);
+
+// A server that has been discovered, in a pool with room, and one apiserver.
+ServerSnapshot Known() {
+  ServerSnapshot seen;
+  seen.now = kNow;
+  seen.server.set_uid("uid");
+  seen.server.set_name("a");
+  seen.server.set_namespace_("default");
+  seen.server.set_generation(1);
+  seen.server.set_resource_version("5");
+  seen.server.mutable_spec()->set_pool("default");
+  seen.server.mutable_spec()->add_command("mcp-server");
+  seen.server.mutable_status()->set_discovered_generation(1);
+  seen.owner_pool_uid = "pool-uid";
+  seen.service = {.exists = true, .ours = true, .resource_version = "6", .incarnation = 0};
+  seen.pool = {.exists = true, .uid = "pool-uid", .decided = true};
+  seen.apiservers = {.connected = {"api"}, .complete = true};
+  return seen;
+}
+
+ServerSnapshot Sleeping() {
+  ServerSnapshot seen = Known();
+  seen.server.mutable_status()->set_phase("Asleep");
+  SetCondition(seen.server.mutable_status()->mutable_conditions(), "Discovered", {"True", "Discovered", ""}, 1, kNow);
+  return seen;
+}
+
+void GiveLife(ServerSnapshot* seen, const std::string& phase) {
+  v1::MCPServerStatus* status = seen->server.mutable_status();
+  status->set_phase(phase);
+  status->set_incarnation(4);
+  *status->mutable_started_at() = ToTimestamp(kNow - absl::Seconds(1));
+  SetCondition(status->mutable_conditions(), "Started", {"True", "Starting", ""}, 1, kNow);
+  SetCondition(status->mutable_conditions(), "Ready", {phase == "Ready" ? "True" : "False", phase, ""}, 1,
+               kNow - absl::Hours(2));
+  seen->service.incarnation = 4;
+  seen->pool.granted = true;
+}
+
+ObservedPod RunningPod(const ServerSnapshot& seen) {
+  ObservedPod pod;
+  pod.name = "a-4";
+  pod.uid = "pod-uid";
+  pod.incarnation = 4;
+  pod.spec_hash = SpecHash(seen.server.spec());
+  pod.ready = pod.running = true;
+  pod.container_id = "c1";
+  pod.running_since = kNow;
+  return pod;
+}
+
+// In use until half a minute from now.
+ServerSnapshot Running(const std::string& phase = "Ready") {
+  ServerSnapshot seen = Sleeping();
+  GiveLife(&seen, phase);
+  seen.pods = {RunningPod(seen)};
+  seen.memory.pod_seen = 4;
+  seen.memory.served_at = kNow - absl::Seconds(30);
+  return seen;
+}
+
+void Demand(ServerSnapshot* seen) {
+  seen->memory.demanded = true;
+  seen->memory.demanded_since = seen->memory.demanded_at = kNow;
+}
+
+std::string Phase(const ServerPlan& plan) { return plan.published.server().status().phase(); }
+
+// "status create:pods delete:pods …"
+std::string Writes(const ServerPlan& plan) {
+  std::string text;
+  for (const Write& write : plan.writes) {
+    switch (write.verb) {
+      case Verb::kCreate: absl::StrAppend(&text, "create:", write.ref.kind.plural, " "); break;
+      case Verb::kPatch: absl::StrAppend(&text, "patch:", write.ref.kind.plural, " "); break;
+      case Verb::kPatchStatus: absl::StrAppend(&text, "status "); break;
+      case Verb::kConfirmAbsent: absl::StrAppend(&text, "absent:", write.ref.name, " "); break;
+      case Verb::kDelete: absl::StrAppend(&text, "delete:", write.ref.name, " "); break;
+    }
+  }
+  return text;
+}
+
+TEST(DecideServer, ASleeperStaysAsleepAndNothingIsWritten) {
+  ServerSnapshot seen = Sleeping();
+  // The plan of the first look is what the second look sees.
+  const ServerPlan first = DecideServer(seen);
+  *seen.server.mutable_status() = first.published.server().status();
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Asleep");
+  EXPECT_EQ(Writes(plan), "");
+  EXPECT_FALSE(plan.published.has_route());
+  EXPECT_FALSE(plan.published.has_unavailable());
+  EXPECT_EQ(plan.look_again, absl::InfiniteFuture());
+}
+
+TEST(DecideServer, WithoutAnAnswerOfThePoolADemandIsRequested) {
+  ServerSnapshot seen = Sleeping();
+  Demand(&seen);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Requested");
+  EXPECT_FALSE(plan.starts);
+}
+
+TEST(DecideServer, AFullPoolMakesItWait) {
+  ServerSnapshot seen = Sleeping();
+  Demand(&seen);
+  seen.pool.waiting = true;
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Waiting");
+  EXPECT_EQ(plan.published.unavailable().reason(), "PoolFull");
+  EXPECT_EQ(plan.look_again, kNow + kDemandLifetime);
+}
+
+TEST(DecideServer, AGrantStartsIt) {
+  ServerSnapshot seen = Sleeping();
+  Demand(&seen);
+  seen.pool.granted = true;
+  seen.server.mutable_status()->set_incarnation(3);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Starting");
+  EXPECT_EQ(Writes(plan), "status create:pods patch:services ");
+  EXPECT_TRUE(plan.starts);
+  EXPECT_EQ(plan.writes[0].resource_version, "5");
+  EXPECT_EQ(plan.writes[0].body["status"]["incarnation"], 4);
+  EXPECT_EQ(plan.writes[1].ref.name, "a-4");
+  EXPECT_EQ(plan.look_again, kNow + absl::Seconds(kDefaultStartupTimeoutSeconds));
+}
+
+TEST(DecideServer, AGrantAloneDoesNot) {
+  ServerSnapshot seen = Sleeping();
+  seen.pool.granted = true;
+  EXPECT_EQ(Phase(DecideServer(seen)), "Asleep");
+}
+
+TEST(DecideServer, NoNewLifeBesideAnOldPod) {
+  ServerSnapshot seen = Sleeping();
+  Demand(&seen);
+  seen.pool.granted = true;
+  seen.server.mutable_status()->set_incarnation(4);
+  seen.pods = {RunningPod(seen)};  // of a life that is over
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_FALSE(plan.starts);
+  EXPECT_NE(Writes(plan).find("delete:a-4"), std::string::npos);
+}
+
+TEST(DecideServer, AnInterruptedStartGoesOnWithTheSameIncarnation) {
+  ServerSnapshot seen = Sleeping();
+  GiveLife(&seen, "Starting");
+  Demand(&seen);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.published.server().status().incarnation(), 4);
+  EXPECT_NE(Writes(plan).find("create:pods"), std::string::npos);
+}
+
+TEST(DecideServer, AnInterruptedStartThatNobodyWantsAnyMoreIsLookedForBeforeItEnds) {
+  ServerSnapshot seen = Sleeping();
+  GiveLife(&seen, "Starting");
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Asleep");
+  EXPECT_EQ(Writes(plan), "absent:a-4 status ");
+}
+
+TEST(DecideServer, ARunningPodIsReadyAndRouted) {
+  ServerSnapshot seen = Running("Starting");
+  Demand(&seen);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready");
+  EXPECT_EQ(plan.published.route().incarnation(), 4);
+  EXPECT_EQ(plan.published.route().pod_uid(), "pod-uid");
+  EXPECT_EQ(plan.published.route().container_id(), "c1");
+  EXPECT_FALSE(plan.memory.demanded) << "who waited has got it";
+  EXPECT_EQ(plan.look_again, kNow + absl::Seconds(60)) << "idle time counts from when it was handed over";
+}
+
+TEST(DecideServer, ARouteNeedsThePodOfThisIncarnation) {
+  ServerSnapshot seen = Running();
+  seen.pods[0].incarnation = 3;
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_FALSE(plan.published.has_route());
+  EXPECT_NE(Writes(plan).find("delete:a-4"), std::string::npos);
+}
+
+TEST(DecideServer, ARunningContainerIsRoutedBeforeThePodIsReady) {
+  ServerSnapshot seen = Running("Starting");
+  seen.pods[0].ready = false;
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Starting");
+  EXPECT_TRUE(plan.published.has_route());
+}
+
+TEST(DecideServer, IdlenessAsksBeforeItStops) {
+  ServerSnapshot seen = Running();
+  seen.memory.served_at = kNow - absl::Seconds(60);
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 4);
+  EXPECT_EQ(Phase(plan), "Ready");
+  EXPECT_EQ(Writes(plan).find("delete"), std::string::npos);
+
+  seen.memory = plan.memory;
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 0) << "asked once";
+
+  seen.memory.drain = ServerMemory::Drain::kDrained;
+  plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Stopping");
+  EXPECT_EQ(Writes(plan), "status delete:a-4 ");
+  EXPECT_EQ(plan.writes.back().uid, "pod-uid");
+  EXPECT_FALSE(plan.published.has_route());
+  EXPECT_EQ(plan.drain_end, ServerPlan::DrainEnd::kLifeEnded);
+}
+
+TEST(DecideServer, ADemandWithdrawsTheDrain) {
+  ServerSnapshot seen = Running();
+  seen.memory.served_at = absl::InfinitePast();
+  seen.memory.drain = ServerMemory::Drain::kDrained;
+  seen.memory.drain_incarnation = 4;
+  Demand(&seen);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready");
+  EXPECT_TRUE(plan.published.has_route());
+  EXPECT_EQ(plan.drain_end, ServerPlan::DrainEnd::kWithdrawn);
+}
+
+TEST(DecideServer, AnAnswerForAnotherLifeDoesNotStopThisOne) {
+  ServerSnapshot seen = Running();
+  seen.memory.served_at = absl::InfinitePast();
+  seen.memory.drain = ServerMemory::Drain::kDrained;
+  seen.memory.drain_incarnation = 3;
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready");
+  EXPECT_EQ(plan.drain, 4);
+}
+
+TEST(DecideServer, ARefusedDrainWaits) {
+  ServerSnapshot seen = Running();
+  seen.memory.served_at = absl::InfinitePast();
+  seen.memory.drain = ServerMemory::Drain::kRefused;
+  seen.memory.drain_incarnation = 4;
+  seen.memory.drain_retry_at = kNow + absl::Seconds(2);
+  EXPECT_EQ(DecideServer(seen).drain, 0);
+  EXPECT_EQ(DecideServer(seen).look_again, kNow + absl::Seconds(2));
+  seen.now += absl::Seconds(2);
+  EXPECT_EQ(DecideServer(seen).drain, 4);
+}
+
+TEST(DecideServer, StoppingIsCarriedOnWithoutAskingAgain) {
+  ServerSnapshot seen = Running("Stopping");
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 0);
+  EXPECT_NE(Writes(plan).find("delete:a-4"), std::string::npos);
+  EXPECT_FALSE(plan.published.has_route());
+}
+
+TEST(DecideServer, TheLifeEndsWhenThePodIsGone) {
+  ServerSnapshot seen = Running("Stopping");
+  seen.memory.served_at = absl::InfinitePast();
+  seen.pods.clear();
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Asleep");
+  EXPECT_EQ(Writes(plan), "status ");
+  EXPECT_FALSE(IsTrue(plan.published.server().status().conditions(), "Started"));
+  EXPECT_TRUE(plan.published.server().status().has_stopped_at());
+}
+
+TEST(DecideServer, ADemandWhileStoppingIsTheNextLife) {
+  ServerSnapshot seen = Running("Stopping");
+  seen.pods.clear();
+  Demand(&seen);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Starting");
+  EXPECT_EQ(plan.published.server().status().incarnation(), 5);
+  EXPECT_EQ(Writes(plan), "status create:pods patch:services ");
+}
+
+TEST(DecideServer, ACrashLoopIsDegraded) {
+  ServerSnapshot seen = Running();
+  seen.pods[0].running = seen.pods[0].ready = false;
+  seen.pods[0].waiting_reason = "CrashLoopBackOff";
+  seen.pods[0].message = "exit code 1: oops";
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Degraded");
+  EXPECT_EQ(plan.published.unavailable().reason(), "CrashLoopBackOff");
+  EXPECT_NE(plan.published.unavailable().message().find("oops"), std::string::npos);
+  EXPECT_FALSE(plan.published.has_route());
+  EXPECT_EQ(Writes(plan), "status ") << "its node starts it again";
+}
+
+TEST(DecideServer, AFailedStartCountsOnceHoweverOftenItIsDecided) {
+  ServerSnapshot seen = Running("Starting");
+  seen.pods[0].running = seen.pods[0].ready = false;
+  *seen.server.mutable_status()->mutable_started_at() = ToTimestamp(kNow - absl::Seconds(121));
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.memory.failures, 1);
+  EXPECT_EQ(plan.memory.retry_at, kNow + kFirstStartBackoff);
+  EXPECT_EQ(plan.published.unavailable().reason(), "StartTimeout");
+  EXPECT_EQ(Writes(plan), "status delete:a-4 ");
+  seen.memory = plan.memory;
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.memory.failures, 1);
+}
+
+TEST(DecideServer, BackOffGrowsToItsCap) {
+  ServerSnapshot seen = Running("Starting");
+  seen.pods[0].running = seen.pods[0].ready = false;
+  *seen.server.mutable_status()->mutable_started_at() = ToTimestamp(kNow - absl::Hours(1));
+  seen.memory.failed_generation = 1;
+  seen.memory.failures = 1;
+  EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + 2 * kFirstStartBackoff);
+  seen.memory.failures = 40;
+  EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + kMaxStartBackoff);
+  seen.memory.failed_generation = 0;
+  EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + kFirstStartBackoff) << "another spec, another chance";
+}
+
+TEST(DecideServer, ASuspendedServerStopsWithoutAsking) {
+  ServerSnapshot seen = Running();
+  seen.server.mutable_spec()->set_suspend(true);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Stopping");
+  EXPECT_EQ(plan.drain, 0);
+  EXPECT_EQ(plan.published.unavailable().reason(), "Suspended");
+}
+
+TEST(DecideServer, IgnoredAndRefusedServersSayWhy) {
+  ServerSnapshot seen = Sleeping();
+  seen.pool.ignored = true;
+  EXPECT_EQ(Phase(DecideServer(seen)), "Ignored");
+  seen = Sleeping();
+  seen.spec_status = absl::InvalidArgumentError("spec.idleTimeout: must be at least -1");
+  const ServerPlan plan = DecideServer(seen);
+  const v1::Condition* accepted = FindCondition(plan.published.server().status().conditions(), "Accepted");
+  EXPECT_EQ(accepted->status(), "False");
+  EXPECT_EQ(accepted->reason(), "InvalidSpec");
+  EXPECT_EQ(accepted->message(), "spec.idleTimeout: must be at least -1");
+}
+
+TEST(DecideServer, DiscoveryNeedsAnApiserver) {
+  ServerSnapshot seen = Known();
+  seen.server.mutable_status()->clear_discovered_generation();
+  EXPECT_EQ(WantOf(seen), Want::kDiscovery);
+  seen.apiservers = {};
+  EXPECT_EQ(WantOf(seen), Want::kNone);
+}
+
+TEST(DecideServer, APodThatEndedForGoodIsAFailedStart) {
+  ServerSnapshot seen = Running();
+  seen.pods[0].finished = true;
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.memory.failure_reason, "PodFailed");
+  EXPECT_NE(Writes(plan).find("delete:a-4"), std::string::npos);
+}
+
+TEST(DecideServer, TheLedgerFoldsWhatHasEndedOnlyWhenStatusHasIt) {
+  ServerSnapshot seen = Running();
+  v1::ActivityLedger* ledger = seen.server.mutable_status()->mutable_activity();
+  ledger->set_base(100);
+  v1::ActivityEntry* entry = ledger->add_entries();
+  entry->set_process("gone");
+  entry->set_requests(7);
+  seen.memory.activity = {{.process = "gone", .requests = 9}, {.process = "api", .requests = 1}};
+  ServerPlan plan = DecideServer(seen);
+  const v1::MCPServerStatus& status = plan.published.server().status();
+  EXPECT_EQ(status.total_requests(), 110);
+  EXPECT_EQ(status.activity().base(), 100) << "9 is not in status yet: it would be lost with a lost write";
+  EXPECT_EQ(status.activity().entries_size(), 2);
+
+  *seen.server.mutable_status() = status;
+  seen.memory = plan.memory;
+  seen.now += kActivityInterval;
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.published.server().status().total_requests(), 110);
+  EXPECT_EQ(plan.published.server().status().activity().base(), 109);
+  EXPECT_EQ(plan.published.server().status().activity().entries_size(), 1);
+  EXPECT_EQ(plan.memory.activity.size(), 1u);
+}
+
+TEST(DecideServer, NothingIsFoldedWhileAnApiserverIsMissing) {
+  ServerSnapshot seen = Running();
+  v1::ActivityEntry* entry = seen.server.mutable_status()->mutable_activity()->add_entries();
+  entry->set_process("away");
+  entry->set_requests(7);
+  seen.apiservers.complete = false;
+  EXPECT_EQ(DecideServer(seen).published.server().status().activity().base(), 0);
+}
+
+// ---- Pools ----
+
+PoolMember Member(const std::string& name, Want want, int age_seconds = 0) {
+  return {.uid = name + "-uid", .name = name, .created = kNow - absl::Seconds(age_seconds), .want = want,
+          .wanted_since = kNow};
+}
+
+PoolSnapshot PoolOf(int max_active, std::vector<PoolMember> members) {
+  PoolSnapshot seen;
+  seen.now = kNow;
+  seen.pool.mutable_spec()->set_max_servers_active(max_active);
+  seen.members = std::move(members);
+  return seen;
+}
+
+void Grant(PoolSnapshot* seen, const std::string& name) {
+  v1::Grant* grant = seen->pool.mutable_status()->add_grants();
+  grant->set_server_uid(name + "-uid");
+  grant->set_server_name(name);
+}
+
+TEST(DecidePool, GrantsToWhoeverAsksWhileThereIsRoom) {
+  PoolSnapshot seen = PoolOf(2, {Member("a", Want::kDemand), Member("b", Want::kDemand), Member("c", Want::kDemand),
+                                 Member("d", Want::kNone)});
+  seen.members[0].wanted_since = kNow + absl::Seconds(9);
+  const PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted, (absl::flat_hash_set<std::string>{"b-uid", "c-uid"})) << "first come, first served";
+  EXPECT_EQ(plan.waiting, absl::flat_hash_set<std::string>{"a-uid"});
+  EXPECT_EQ(plan.status.active_servers_count(), 2);
+  EXPECT_EQ(plan.status.pending_servers_count(), 1);
+  EXPECT_EQ(plan.status.total_servers_count(), 4);
+  EXPECT_EQ(plan.status.managed_servers_count(), 4);
+  EXPECT_TRUE(IsTrue(plan.status.conditions(), "Full"));
+}
+
+TEST(DecidePool, KeepsTheGrantOfWhatLivesAndReleasesTheRest) {
+  PoolSnapshot seen = PoolOf(2, {Member("a", Want::kNone), Member("b", Want::kNone)});
+  seen.members[0].alive = true;
+  Grant(&seen, "a");
+  Grant(&seen, "b");
+  Grant(&seen, "deleted");
+  Grant(&seen, "dying");
+  seen.held = {"dying-uid"};
+  const PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted, (absl::flat_hash_set<std::string>{"a-uid", "dying-uid"}));
+}
+
+TEST(DecidePool, ADecisionThatStandsIsNotWrittenAgain) {
+  PoolSnapshot seen = PoolOf(1, {Member("a", Want::kDemand), Member("b", Want::kDemand)});
+  PoolPlan plan = DecidePool(seen);
+  EXPECT_FALSE(plan.patch.empty());
+  *seen.pool.mutable_status() = plan.status;
+  plan = DecidePool(seen);
+  EXPECT_TRUE(plan.patch.empty()) << plan.patch;
+}
+
+TEST(DecidePool, ALoweredCapTakesNothingFromWhoRuns) {
+  PoolSnapshot seen = PoolOf(1, {Member("a", Want::kInUse), Member("b", Want::kInUse), Member("c", Want::kDemand)});
+  seen.members[0].alive = seen.members[1].alive = true;
+  Grant(&seen, "a");
+  Grant(&seen, "b");
+  const PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted.size(), 2u);
+  EXPECT_TRUE(plan.waiting.contains("c-uid"));
+}
+
+TEST(DecidePool, DemandGoesBeforeDiscoveryAndDiscoveriesAreFew) {
+  std::vector<PoolMember> members;
+  for (int i = 0; i < 10; ++i) members.push_back(Member(absl::StrCat("d", i), Want::kDiscovery, 100));
+  members.push_back(Member("asked", Want::kDemand));
+  PoolSnapshot seen = PoolOf(100, members);
+  PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted.size(), 1u + kMaxConcurrentDiscoveries);
+  EXPECT_TRUE(plan.granted.contains("asked-uid"));
+  EXPECT_EQ(plan.status.pending_servers_count(), 0) << "nobody asked for the others";
+  seen.pool.mutable_spec()->set_max_servers_active(1);
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted, absl::flat_hash_set<std::string>{"asked-uid"});
+}
+
+TEST(DecidePool, TheOldestAreManaged) {
+  PoolSnapshot seen = PoolOf(5, {Member("young", Want::kDemand, 1), Member("old", Want::kDemand, 9),
+                                 Member("middle", Want::kDemand, 5)});
+  seen.pool.mutable_spec()->set_max_servers_limit(2);
+  const PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.ignored, absl::flat_hash_set<std::string>{"young-uid"});
+  EXPECT_EQ(plan.granted, (absl::flat_hash_set<std::string>{"old-uid", "middle-uid"}));
+  EXPECT_EQ(plan.status.managed_servers_count(), 2);
+  EXPECT_EQ(plan.status.unmanaged_servers_count(), 1);
+}
+
+TEST(DecidePool, WhatIsIgnoredKeepsItsGrantUntilItHasStopped) {
+  PoolSnapshot seen = PoolOf(5, {Member("a", Want::kInUse)});
+  seen.pool.mutable_spec()->set_max_servers_limit(0);
+  seen.members[0].alive = true;
+  Grant(&seen, "a");
+  EXPECT_TRUE(DecidePool(seen).granted.contains("a-uid"));
+  seen.members[0].alive = false;
+  EXPECT_FALSE(DecidePool(seen).granted.contains("a-uid"));
+}
+
+// ---- What is made ----
+
+TEST(Build, TheHashChangesWithWhatReachesThePodOnly) {
+  v1::MCPServerSpec spec;
+  spec.add_command("x");
+  const std::string hash = SpecHash(spec);
+  spec.set_idle_timeout(5);
+  spec.set_suspend(true);
+  spec.set_pool("other");
+  EXPECT_EQ(SpecHash(spec), hash);
+  spec.add_args("y");
+  EXPECT_NE(SpecHash(spec), hash);
+}
+
+}  // namespace
+}  // namespace unmcp::controller

@@ -1,0 +1,115 @@
+#include "controller/observed.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/proto_json.h"
+#include "common/status_macros.h"
+#include "controller/status.h"
+
+namespace unmcp::controller {
+namespace {
+
+using kube::Json;
+
+const Json& Member(const Json& json, const char* key) {
+  static const Json* const null = new Json();
+  if (!json.is_object()) return *null;
+  auto it = json.find(key);
+  return it == json.end() ? *null : *it;
+}
+
+std::string String(const Json& json, const char* key) {
+  const Json& value = Member(json, key);
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
+absl::Time Time(const Json& json, const char* key) {
+  absl::Time time;
+  std::string error;
+  return absl::ParseTime(absl::RFC3339_full, String(json, key), &time, &error) ? time : absl::InfinitePast();
+}
+
+int64_t Number(const std::string& text) {
+  int64_t number = 0;
+  return absl::SimpleAtoi(text, &number) ? number : 0;
+}
+
+// "exit code 1: its last words"
+std::string Ended(const Json& terminated) {
+  if (!terminated.is_object()) return "";
+  const Json& code = Member(terminated, "exitCode");
+  const std::string reason = String(terminated, "reason");
+  const std::string message = String(terminated, "message");
+  return absl::StrCat(code.is_number_integer() ? absl::StrCat("exit code ", code.get<int64_t>()) : "it ended",
+                      reason.empty() || reason == "Error" ? "" : absl::StrCat(" (", reason, ")"),
+                      message.empty() ? "" : absl::StrCat(": ", message));
+}
+
+// spec and status by reflection, metadata by hand: the messages flatten it.
+template <class Resource>
+absl::StatusOr<Resource> Read(const kube::Object& object) {
+  Resource resource;
+  resource.set_uid(object.uid());
+  resource.set_name(object.name());
+  resource.set_namespace_(object.ns());
+  resource.set_resource_version(object.resource_version());
+  resource.set_generation(object.generation());
+  *resource.mutable_created_at() = ToTimestamp(Time(Member(object.json(), "metadata"), "creationTimestamp"));
+  UNMCP_RETURN_IF_ERROR(FromJson(object.spec(), UnknownFields::kIgnore, resource.mutable_spec()));
+  UNMCP_RETURN_IF_ERROR(FromJson(object.status(), UnknownFields::kIgnore, resource.mutable_status()));
+  return resource;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::MCPServer> ReadServer(const kube::Object& object) {
+  UNMCP_ASSIGN_OR_RETURN(v1::MCPServer server, Read<v1::MCPServer>(object));
+  if (server.spec().pool().empty()) server.mutable_spec()->set_pool("default");
+  if (server.spec().transport().type().empty()) server.mutable_spec()->mutable_transport()->set_type("stdio");
+  server.set_pool(server.spec().pool());
+  return server;
+}
+
+absl::StatusOr<v1::MCPPool> ReadPool(const kube::Object& object) { return Read<v1::MCPPool>(object); }
+
+ObservedPod ReadPod(const kube::Object& object) {
+  ObservedPod pod;
+  pod.name = object.name();
+  pod.uid = object.uid();
+  const auto labels = object.labels();
+  if (auto it = labels.find(kIncarnationLabel); it != labels.end()) pod.incarnation = Number(it->second);
+  pod.spec_hash = object.annotation(kSpecHashAnnotation);
+  pod.deleting = object.deleting();
+  const Json& status = object.status();
+  const std::string phase = String(status, "phase");
+  pod.finished = phase == "Failed" || phase == "Succeeded";
+  if (pod.finished) pod.message = absl::StrCat(String(status, "reason"), " ", String(status, "message"));
+  for (const Json& condition : Member(status, "conditions")) {
+    if (String(condition, "type") == "Ready") pod.ready = String(condition, "status") == "True";
+  }
+  for (const Json& container : Member(status, "containerStatuses")) {
+    if (String(container, "name") != kContainer) continue;
+    const Json& state = Member(container, "state");
+    const Json& running = Member(state, "running");
+    const Json& waiting = Member(state, "waiting");
+    pod.container_id = String(container, "containerID");
+    pod.running = running.is_object() && !pod.container_id.empty();
+    pod.running_since = Time(running, "startedAt");
+    pod.waiting_reason = String(waiting, "reason");
+    std::string ended = Ended(Member(state, "terminated"));
+    if (ended.empty()) ended = Ended(Member(Member(container, "lastState"), "terminated"));
+    if (pod.message.empty()) pod.message = ended.empty() ? String(waiting, "message") : ended;
+  }
+  return pod;
+}
+
+ObservedService ReadService(const kube::Object& object, const std::string& server_uid) {
+  ObservedService service;
+  service.exists = true;
+  service.ours = object.controller_uid() == server_uid;
+  service.resource_version = object.resource_version();
+  service.incarnation = Number(String(Member(object.spec(), "selector"), kIncarnationLabel));
+  return service;
+}
+
+}  // namespace unmcp::controller

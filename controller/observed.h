@@ -1,0 +1,61 @@
+// What the controller sees of the objects around a server, read once when they
+// change, so that decisions look at plain values.
+#ifndef UNMCP_CONTROLLER_OBSERVED_H_
+#define UNMCP_CONTROLLER_OBSERVED_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "kube/object.h"
+#include "unmcp/v1/resources.pb.h"
+
+namespace unmcp::controller {
+
+// Labels and annotations of what the controller makes.
+inline constexpr char kServerLabel[] = "unmcp.dev/server";
+inline constexpr char kIncarnationLabel[] = "unmcp.dev/incarnation";
+// Of what the Pod was made: another value means that the spec has changed.
+inline constexpr char kSpecHashAnnotation[] = "unmcp.dev/spec-hash";
+// The one container of a server's Pod.
+inline constexpr char kContainer[] = "server";
+
+// The custom resources as messages, metadata included. Fields that this
+// version does not know are ignored; what cannot be read at all is an error.
+absl::StatusOr<v1::MCPServer> ReadServer(const kube::Object& object);
+absl::StatusOr<v1::MCPPool> ReadPool(const kube::Object& object);
+
+// A Pod of a server.
+struct ObservedPod {
+  std::string name;
+  std::string uid;
+  int64_t incarnation = 0;
+  std::string spec_hash;
+  bool deleting = false;
+  // It has ended, and its node will not start it again (evicted, say).
+  bool finished = false;
+  bool ready = false;
+  // Its container: running, which life, since when.
+  bool running = false;
+  std::string container_id;
+  absl::Time running_since = absl::InfinitePast();
+  // Why it is not running: a word (CrashLoopBackOff) and what is known.
+  std::string waiting_reason;
+  std::string message;
+};
+ObservedPod ReadPod(const kube::Object& object);
+
+// The Service that bears a server's name.
+struct ObservedService {
+  bool exists = false;
+  // Controlled by this server.
+  bool ours = false;
+  std::string resource_version;
+  int64_t incarnation = 0;
+};
+ObservedService ReadService(const kube::Object& object, const std::string& server_uid);
+
+}  // namespace unmcp::controller
+
+#endif  // UNMCP_CONTROLLER_OBSERVED_H_
