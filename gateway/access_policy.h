@@ -19,10 +19,10 @@ class AccessPolicy {
     // any IP address is an allowed Host, since rebinding needs a name.
     std::string bound_host;
     // Further names ("unmcp.example.com", any port); "*" allows every Host.
-    std::vector<std::string> hosts;
+    std::vector<std::string> hosts = {};
     // Further origins ("https://app.example.com", or with a port); "*" allows
     // every Origin.
-    std::vector<std::string> origins;
+    std::vector<std::string> origins = {};
   };
 
   explicit AccessPolicy(Options options);

@@ -57,11 +57,11 @@ class Gateway {
     // The body of /metrics. Called on the loop.
     std::function<std::string()> metrics_text;
     // Beside localhost and `host`: see AccessPolicy.
-    std::vector<std::string> allowed_hosts;
-    std::vector<std::string> allowed_origins;
-    HttpServer::Limits limits;
+    std::vector<std::string> allowed_hosts = {};
+    std::vector<std::string> allowed_origins = {};
+    HttpServer::Limits limits = {};
     // Shown by /health.
-    std::string version;
+    std::string version = "";
     // The proto package whose annotated services are served.
     std::string proto_package = "unmcp.v1";
   };

@@ -86,7 +86,9 @@ class CannedServers : public v1::ServerService::CallbackService {
     if (request->uid() == "away") {
       return Finish(context, grpc::Status(grpc::StatusCode::UNAVAILABLE, "no state yet; try again"));
     }
-    if (request->uid() != "a b") return Finish(context, grpc::Status(grpc::StatusCode::NOT_FOUND, "no server " + request->uid()));
+    if (request->uid() != "a b") {
+      return Finish(context, grpc::Status(grpc::StatusCode::NOT_FOUND, "no server " + request->uid()));
+    }
     response->set_uid(request->uid());
     return Finish(context, grpc::Status::OK);
   }
@@ -300,7 +302,9 @@ TEST_F(GatewayTest, ChecksEveryRequest) {
     const TestResponse response = Ask(c.method, c.target, c.headers);
     EXPECT_EQ(response.status, c.status) << c.method << " " << c.target << " " << c.headers;
     if (c.status >= 400 && std::string(c.method) != "HEAD") Error(response);
-    if (c.status == 405) EXPECT_THAT(response.headers.at("allow"), HasSubstr("OPTIONS"));
+    if (c.status == 405) {
+      EXPECT_THAT(response.headers.at("allow"), HasSubstr("OPTIONS"));
+    }
   }
   const TestResponse allowed = Ask("POST", "/health");
   EXPECT_EQ(allowed.headers.at("allow"), "GET, HEAD, OPTIONS");

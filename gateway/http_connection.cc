@@ -142,7 +142,9 @@ void HttpConnection::OnHead() {
   const auto expect = head.Find("Expect");
   if (!expect || http10_) return;
   expects_continue_ = absl::EqualsIgnoreCase(*expect, "100-continue");
-  if (!expects_continue_) Refuse(417, absl::StrCat("Expect: ", *expect, " is not understood; leave it out"), "malformed");
+  if (!expects_continue_) {
+    Refuse(417, absl::StrCat("Expect: ", *expect, " is not understood; leave it out"), "malformed");
+  }
 }
 
 void HttpConnection::OnWhole() {

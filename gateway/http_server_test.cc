@@ -498,13 +498,13 @@ TEST_F(HttpServerTest, ShutdownCutsOffWhatOutstaysTheGrace) {
 
 TEST_F(HttpServerTest, APortInUseSaysWhatToDo) {
   Start();
-  const auto second = HttpServer::Create({.loop = &loop_, .port = port(), .handler = &handler_});
+  const auto second = HttpServer::Create({.loop = &loop_, .port = port(), .handler = &handler_, .limits = {}});
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(second.status().message(),
             absl::StrCat("127.0.0.1:", port(),
                          " is already in use; stop what listens there or choose another with --port (0 picks a free "
                          "one)"));
-  const auto elsewhere = HttpServer::Create({.loop = &loop_, .host = "192.0.2.1", .handler = &handler_});
+  const auto elsewhere = HttpServer::Create({.loop = &loop_, .host = "192.0.2.1", .handler = &handler_, .limits = {}});
   EXPECT_EQ(elsewhere.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(elsewhere.status().message()), HasSubstr("--host"));
 }

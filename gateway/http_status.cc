@@ -76,7 +76,7 @@ constexpr GrpcCode kGrpcCodes[] = {
 
 const GrpcCode& Find(grpc::StatusCode code) {
   const auto index = static_cast<size_t>(code);  // a negative one becomes too large
-  return kGrpcCodes[index < std::size(kGrpcCodes) ? index : grpc::StatusCode::UNKNOWN];
+  return index < std::size(kGrpcCodes) ? kGrpcCodes[index] : kGrpcCodes[grpc::StatusCode::UNKNOWN];
 }
 
 HttpResponse MakeError(int code, absl::string_view status, absl::string_view message, json details,

@@ -31,7 +31,7 @@ TEST(ErrorResponse, MapsEveryGrpcCode) {
       {grpc::StatusCode::FAILED_PRECONDITION, 400}, {grpc::StatusCode::ABORTED, 409},
       {grpc::StatusCode::UNIMPLEMENTED, 501},     {grpc::StatusCode::INTERNAL, 500},
       {grpc::StatusCode::UNAVAILABLE, 503},       {grpc::StatusCode::DEADLINE_EXCEEDED, 504},
-      {static_cast<grpc::StatusCode>(77), 500},   {grpc::StatusCode::DO_NOT_USE, 500}};
+      {grpc::StatusCode::DO_NOT_USE, 500}};
   for (const auto& [code, http] : expected) EXPECT_EQ(ErrorResponse(grpc::Status(code, "m")).status, http) << code;
   EXPECT_EQ(json::parse(ErrorResponse(grpc::Status(grpc::StatusCode::ALREADY_EXISTS, "m")).body)["error"]["status"],
             "ALREADY_EXISTS");

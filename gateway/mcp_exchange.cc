@@ -31,7 +31,11 @@ bool IsEventStream(const Headers& headers) {
 }  // namespace
 
 McpExchange::McpExchange(link::Caller* caller, HttpResponder* responder, v1::Open open, prometheus::Gauge* streams)
-    : caller_(caller), responder_(responder), is_stream_(open.kind() == v1::EXCHANGE_KIND_SSE_STREAM), open_(std::move(open)), streams_(streams) {}
+    : caller_(caller),
+      responder_(responder),
+      is_stream_(open.kind() == v1::EXCHANGE_KIND_SSE_STREAM),
+      open_(std::move(open)),
+      streams_(streams) {}
 
 McpExchange::~McpExchange() {
   if (state_ == State::kEvents) streams_->Decrement();
@@ -132,9 +136,11 @@ void McpExchange::OnClose(bool cut_off, absl::string_view reason) {
       [[fallthrough]];
     case State::kWaiting:
       // Not connected any more: the Link broke, and asking again is of use.
-      return Answer(caller_->connected()
-                        ? ErrorResponse(502, reason.empty() ? "the apiserver ended the exchange without an answer" : reason)
-                        : ErrorResponse(503, "the connection to the apiserver broke; try again in a moment"));
+      if (!caller_->connected()) {
+        return Answer(ErrorResponse(503, "the connection to the apiserver broke; try again in a moment"));
+      }
+      return Answer(
+          ErrorResponse(502, reason.empty() ? "the apiserver ended the exchange without an answer" : reason));
     case State::kDone:
       return;
   }

@@ -67,7 +67,8 @@ absl::Status PathMatcher::Add(absl::string_view method, absl::string_view path_t
   }
   if (routes == nullptr) routes = &node->here;
   if (!routes->emplace(std::string(method), route).second) {
-    return absl::AlreadyExistsError(absl::StrCat(method, " ", path_template, ": another route takes the same requests"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(method, " ", path_template, ": another route takes the same requests"));
   }
   return absl::OkStatus();
 }
