@@ -92,6 +92,8 @@ class ApiServerImpl final : public ApiServer {
     return server_->InProcessChannel(arguments);
   }
 
+  link::CompletionDriver* completions() override { return callee_->completions(); }
+
   void CloseSessions(absl::string_view why) override {
     Notification done;
     options_.loop->Post([&] {

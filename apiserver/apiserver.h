@@ -20,6 +20,10 @@ namespace prometheus {
 class Registry;
 }
 
+namespace unmcp::link {
+class CompletionDriver;
+}
+
 namespace unmcp::apiserver {
 
 // Example (order matters; see each method):
@@ -56,6 +60,8 @@ class ApiServer {
   virtual int port() const = 0;
   // For the controller and the gateway of the same process.
   virtual std::shared_ptr<grpc::Channel> InProcessChannel() = 0;
+  // For a link::Caller of the same process, on the same loop.
+  virtual link::CompletionDriver* completions() = 0;
   // Ends every session in good order: their streams are told that they are over.
   virtual void CloseSessions(absl::string_view why) = 0;
   // Refuses new calls and ends those under way after `grace` at the most.

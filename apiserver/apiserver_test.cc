@@ -194,7 +194,7 @@ class ApiServerTest : public ::testing::Test {
                                         .port = 0});
     EXPECT_TRUE(apiserver.ok()) << apiserver.status();
     apiserver_ = *std::move(apiserver);
-    caller_ = link::Caller::Create({&loop_, apiserver_->InProcessChannel(), [this](bool up) {
+    caller_ = link::Caller::Create({&loop_, apiserver_->InProcessChannel(), apiserver_->completions(), [this](bool up) {
                                       if (up) linked_.Notify();
                                     }});
     loop_.Start();
@@ -497,7 +497,8 @@ TEST_F(ApiServerTest, ADeletedServerClosesItsStreams) {
 }
 
 TEST_F(ApiServerTest, APortInUseIsSaidToBe) {
-  const auto second = ApiServer::Create({.loop = &loop_,
+  EventLoop loop("second");
+  const auto second = ApiServer::Create({.loop = &loop,
                                          .cluster = &cluster_,
                                          .random = Random::System(),
                                          .registry = &registry_,

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -35,11 +36,10 @@ absl::Status RunUp(const UpOptions& options) {
   sigemptyset(&signals);
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
   RaiseFileLimit();
 
   UNMCP_ASSIGN_OR_RETURN(auto supervisor, bridge::Supervisor::Launch());  // before any thread
-  UNMCP_ASSIGN_OR_RETURN(auto up, Up::Create(options, supervisor.get(), std::cout));
+  UNMCP_ASSIGN_OR_RETURN(auto up, Up::Create(options, std::move(supervisor), std::cout));
   absl::Status fatal;
   up->OnFatal([&fatal](absl::Status why) {
     fatal = std::move(why);

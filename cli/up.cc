@@ -44,8 +44,8 @@ std::string Url(const std::string& host, int port) {
 
 class UpImpl final : public Up {
  public:
-  UpImpl(UpOptions options, bridge::Supervisor* supervisor, std::ostream& out)
-      : options_(std::move(options)), supervisor_(supervisor), out_(out) {}
+  UpImpl(UpOptions options, std::unique_ptr<bridge::Supervisor> supervisor, std::ostream& out)
+      : options_(std::move(options)), out_(out), supervisor_(std::move(supervisor)) {}
 
   ~UpImpl() override {
     Stop();
@@ -64,7 +64,7 @@ class UpImpl final : public Up {
     supervisor_->Start(&node_loop_);
     UNMCP_ASSIGN_OR_RETURN(
         node_, kube::EmbeddedNode::Create(
-                   {.loop = &node_loop_, .cluster = cluster_.get(), .supervisor = supervisor_, .ns = options_.ns}));
+                   {.loop = &node_loop_, .cluster = cluster_.get(), .supervisor = supervisor_.get(), .ns = options_.ns}));
     cluster_->SetNode(node_.get());
     UNMCP_ASSIGN_OR_RETURN(apiserver_, apiserver::ApiServer::Create({.loop = &data_loop_,
                                                                      .cluster = cluster_.get(),
@@ -74,7 +74,8 @@ class UpImpl final : public Up {
                                                                      .host = options_.host,
                                                                      .port = options_.grpc_port,
                                                                      .on_ready = [this] { synced_.Notify(); }}));
-    caller_ = link::Caller::Create({&data_loop_, apiserver_->InProcessChannel(), [this](bool connected) {
+    caller_ = link::Caller::Create({&data_loop_, apiserver_->InProcessChannel(), apiserver_->completions(),
+                                    [this](bool connected) {
                                       if (connected && !std::exchange(was_linked_, true)) linked_.Notify();
                                     }});
     UNMCP_ASSIGN_OR_RETURN(
@@ -186,7 +187,6 @@ class UpImpl final : public Up {
   }
 
   const UpOptions options_;
-  bridge::Supervisor* const supervisor_;
   std::ostream& out_;
   std::vector<kube::Object> manifests_;
   const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
@@ -199,6 +199,7 @@ class UpImpl final : public Up {
   EventLoop node_loop_{"node"};
   EventLoop control_loop_{"controller"};
   EventLoop data_loop_{"data"};
+  const std::unique_ptr<bridge::Supervisor> supervisor_;
   std::unique_ptr<kube::EmbeddedCluster> cluster_;
   std::unique_ptr<kube::EmbeddedNode> node_;
   std::unique_ptr<apiserver::ApiServer> apiserver_;
@@ -211,8 +212,9 @@ class UpImpl final : public Up {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Up>> Up::Create(UpOptions options, bridge::Supervisor* supervisor, std::ostream& out) {
-  auto up = std::make_unique<UpImpl>(std::move(options), supervisor, out);
+absl::StatusOr<std::unique_ptr<Up>> Up::Create(UpOptions options, std::unique_ptr<bridge::Supervisor> supervisor,
+                                               std::ostream& out) {
+  auto up = std::make_unique<UpImpl>(std::move(options), std::move(supervisor), out);
   UNMCP_RETURN_IF_ERROR(up->Init());
   return up;
 }

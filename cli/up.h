@@ -21,15 +21,18 @@ namespace unmcp {
 
 // Example (see cli/main.cc):
 //
-//   UNMCP_ASSIGN_OR_RETURN(auto up, Up::Create(options, supervisor.get(), std::cout));
-//   UNMCP_RETURN_IF_ERROR(up->Run([] { … wait for a signal … }));
+//   UNMCP_ASSIGN_OR_RETURN(auto up, Up::Create(options, std::move(supervisor), std::cout));
+//   UNMCP_RETURN_IF_ERROR(up->Start());
+//   … wait for a signal …
+//   up->Stop();
 //
 // Thread safety: methods from the main thread.
 class Up {
  public:
   // Takes the data directory and the ports. Errors say what to do. `supervisor`
-  // and `out` outlive it; nothing but what the user is promised goes to `out`.
-  static absl::StatusOr<std::unique_ptr<Up>> Create(UpOptions options, bridge::Supervisor* supervisor,
+  // was launched before the process had a second thread. `out` outlives it;
+  // nothing but what the user is promised goes there.
+  static absl::StatusOr<std::unique_ptr<Up>> Create(UpOptions options, std::unique_ptr<bridge::Supervisor> supervisor,
                                                     std::ostream& out);
   // Starts everything, applies the manifests, and prints `ready http://…` when
   // clients can connect, then a line for each server as it becomes known.

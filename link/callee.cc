@@ -69,7 +69,8 @@ class Stream {
     EventLoop* loop;
     Callee::Acceptor acceptor;
     v1::EdgeService::AsyncService service;
-    std::unique_ptr<grpc::ServerCompletionQueue> queue;
+    grpc::ServerCompletionQueue* queue = nullptr;  // the driver's
+    std::unique_ptr<CompletionDriver> completions;
     absl::flat_hash_set<Stream*> streams;
   };
 
@@ -81,7 +82,7 @@ class Stream {
         on_write_([this](bool ok) { OnWrite(ok); }),
         on_finish_([this](bool) { MaybeDelete(); }) {
     shared_->streams.insert(this);
-    shared_->service.RequestLink(&context_, &rpc_, shared_->queue.get(), shared_->queue.get(), on_accept_.Begin());
+    shared_->service.RequestLink(&context_, &rpc_, shared_->queue, shared_->queue, on_accept_.Begin());
   }
 
   BatchWriter& writer() { return writer_; }
@@ -92,6 +93,7 @@ class Stream {
     const v1::LinkBatch* batch = writer_.BeginWrite();
     if (batch == nullptr) return false;
     rpc_.Write(*batch, on_write_.Begin());
+    shared_->completions->Expect(2);
     return true;
   }
 
@@ -317,21 +319,24 @@ class CalleeImpl final : public Callee {
     shared_.acceptor = std::move(options.acceptor);
   }
   ~CalleeImpl() override {
-    if (!shared_.queue) return;
-    FinishCompletions(shared_.queue.get(), [this] { return !shared_.streams.empty(); });
+    if (shared_.completions) shared_.completions->FinishWhile([this] { return !shared_.streams.empty(); });
   }
 
   void Register(grpc::ServerBuilder* builder) override {
     builder->RegisterService(&shared_.service);
-    shared_.queue = builder->AddCompletionQueue(/*is_frequently_polled=*/false);
+    auto queue = builder->AddCompletionQueue(/*is_frequently_polled=*/false);
+    shared_.queue = queue.get();
+    shared_.completions = std::make_unique<CompletionDriver>(shared_.loop, std::move(queue));
   }
+
+  CompletionDriver* completions() override { return shared_.completions.get(); }
 
   void Start() override {
     new Stream(&shared_);
     shared_.loop->AddPoller([this] {
       bool worked = false;
       for (Stream* stream : shared_.streams) worked |= stream->Flush();
-      return DrainCompletions(shared_.queue.get()) || worked;
+      return worked;
     });
   }
 

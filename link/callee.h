@@ -18,7 +18,9 @@ class EventLoop;
 
 namespace unmcp::link {
 
-// Lives on one EventLoop, which drives its completion queue, like Caller. The
+class CompletionDriver;
+
+// Lives on one EventLoop, which drives its completion queue. The
 // acceptor and every Exchange live on that loop too.
 //
 //   auto callee = Callee::Create({.loop = &loop, .acceptor = …});
@@ -43,6 +45,8 @@ class Callee {
   // server needs another service of the callback API, whose threads look after
   // listening sockets: the loop does not.
   virtual void Register(grpc::ServerBuilder* builder) = 0;
+  // The driver of that queue, for a Caller on the same loop. After Register.
+  virtual CompletionDriver* completions() = 0;
   // Begins to accept streams. After BuildAndStart, before the loop starts.
   virtual void Start() = 0;
 };

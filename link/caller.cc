@@ -32,17 +32,14 @@ class CallerImpl final : public Caller {
         on_read_([this](bool ok) { OnRead(ok); }),
         on_write_([this](bool ok) { OnWrite(ok); }),
         on_finish_([this](bool) { OnFinish(); }) {
-    options_.loop->AddPoller([this] {
-      const bool flushed = Flush();
-      return DrainCompletions(&queue_) || flushed;
-    });
+    options_.loop->AddPoller([this] { return Flush(); });
     options_.loop->Post([this] { Dial(); });
   }
 
   ~CallerImpl() override {
     exchanges_.clear();
     Shutdown();
-    FinishCompletions(&queue_, [this] {
+    options_.completions->FinishWhile([this] {
       return on_start_.pending() || on_read_.pending() || on_write_.pending() || on_finish_.pending();
     });
   }
@@ -108,7 +105,7 @@ class CallerImpl final : public Caller {
     if (shutdown_) return;
     state_ = State::kDialling;
     context_ = std::make_unique<grpc::ClientContext>();
-    stream_ = stub_->PrepareAsyncLink(context_.get(), &queue_);
+    stream_ = stub_->PrepareAsyncLink(context_.get(), options_.completions->queue());
     stream_->StartCall(on_start_.Begin());
   }
 
@@ -171,6 +168,7 @@ class CallerImpl final : public Caller {
     const v1::LinkBatch* batch = writer_.BeginWrite();
     if (batch == nullptr) return false;
     stream_->Write(*batch, on_write_.Begin());
+    options_.completions->Expect(2);
     return true;
   }
 
@@ -210,7 +208,6 @@ class CallerImpl final : public Caller {
   }
 
   Options options_;
-  grpc::CompletionQueue queue_;
   std::unique_ptr<v1::EdgeService::Stub> stub_;
   Timer redial_;
   Completion on_start_, on_read_, on_write_, on_finish_;

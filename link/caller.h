@@ -1,8 +1,8 @@
 // The calling end of a Link (proto/unmcp/v1/edge.proto): opens exchanges on one
 // standing gRPC stream.
 //
-// Lives on one EventLoop, whose poller drives its completion queue: with an
-// in-process channel no other thread is ever involved.
+// Lives on one EventLoop, which drives its completion queue: with an in-process
+// channel no other thread is ever involved.
 #ifndef UNMCP_LINK_CALLER_H_
 #define UNMCP_LINK_CALLER_H_
 
@@ -29,6 +29,8 @@ class Open;
 
 namespace unmcp::link {
 
+class CompletionDriver;
+
 // What comes back on one exchange, on the loop.
 class CallHandler {
  public:
@@ -52,6 +54,9 @@ class Caller {
   struct Options {
     EventLoop* loop = nullptr;
     std::shared_ptr<grpc::Channel> channel;
+    // Of the same loop; outlives the Caller. For an in-process channel, the
+    // Callee's (Callee::completions).
+    CompletionDriver* completions = nullptr;
     // Called on the loop when the stream comes up or breaks (it is dialled
     // again, with back-off).
     absl::AnyInvocable<void(bool connected)> on_state;

@@ -1,10 +1,16 @@
-// Drives a gRPC completion queue from an EventLoop: no thread of its own, no
+// gRPC's completion queues, driven by an EventLoop: no thread of their own, no
 // hop between threads.
 #ifndef UNMCP_LINK_COMPLETION_H_
 #define UNMCP_LINK_COMPLETION_H_
 
+#include <memory>
+#include <utility>
+
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/event_loop.h"
 #include "grpcpp/completion_queue.h"
 
 namespace unmcp::link {
@@ -34,28 +40,68 @@ class Completion {
   bool pending_ = false;
 };
 
-// Runs what has completed, without waiting. Returns whether anything had.
-inline bool DrainCompletions(grpc::CompletionQueue* queue) {
-  bool worked = false;
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue->AsyncNext(&tag, &ok, gpr_time_0(GPR_CLOCK_MONOTONIC)) == grpc::CompletionQueue::GOT_EVENT) {
-    static_cast<Completion*>(tag)->Complete(ok);
-    worked = true;
-  }
-  return worked;
-}
+// Drains one completion queue on one EventLoop. Both ends of an in-process Link
+// share one, and then no other thread takes part in an exchange.
+//
+// Asking an empty queue costs a trip into the kernel (gRPC waits, if only for a
+// time that is over, and 1.51 does that on a condition variable). So it is
+// asked only when something is known to be there, and else once a tick, for
+// what other threads have completed (cancellation, a peer that is not in this
+// process).
+//
+// Lives on the loop; made and destroyed while the loop does not run.
+class CompletionDriver {
+ public:
+  // As often as the loop wakes by itself.
+  static constexpr absl::Duration kTick = absl::Milliseconds(20);
 
-// Ends a queue whose loop has stopped: runs what completes for as long as
-// `busy` says that operations are under way (their callbacks may start more,
-// which a queue that is shut down would not take), then shuts it down.
-inline void FinishCompletions(grpc::CompletionQueue* queue, absl::FunctionRef<bool()> busy) {
-  void* tag = nullptr;
-  bool ok = false;
-  while (busy() && queue->Next(&tag, &ok)) static_cast<Completion*>(tag)->Complete(ok);
-  queue->Shutdown();
-  while (queue->Next(&tag, &ok)) static_cast<Completion*>(tag)->Complete(ok);
-}
+  CompletionDriver(EventLoop* loop, std::unique_ptr<grpc::CompletionQueue> queue) : queue_(std::move(queue)) {
+    loop->AddPoller([this] { return Drain(); });
+  }
+  // Nothing that uses the queue is left.
+  ~CompletionDriver() {
+    queue_->Shutdown();
+    FinishWhile([] { return true; });
+  }
+
+  grpc::CompletionQueue* queue() { return queue_.get(); }
+
+  // So many operations have just completed within this process: a write, and
+  // with it the peer's read. A hint; too many cost one futile question.
+  void Expect(int completions) { expected_ += completions; }
+
+  // Runs what completes for as long as `busy`. For the time after the loop has
+  // stopped.
+  void FinishWhile(absl::FunctionRef<bool()> busy) {
+    void* tag = nullptr;
+    bool ok = false;
+    while (busy() && queue_->Next(&tag, &ok)) static_cast<Completion*>(tag)->Complete(ok);
+  }
+
+ private:
+  bool Drain() {
+    const absl::Time now = absl::Now();
+    const bool tick = now - last_tick_ >= kTick || now < last_tick_;
+    if (tick) last_tick_ = now;
+    bool worked = false;
+    void* tag = nullptr;
+    bool ok = false;
+    while (expected_ > 0 || tick) {
+      if (queue_->AsyncNext(&tag, &ok, gpr_time_0(GPR_CLOCK_MONOTONIC)) != grpc::CompletionQueue::GOT_EVENT) {
+        expected_ = 0;
+        break;
+      }
+      if (expected_ > 0) --expected_;
+      static_cast<Completion*>(tag)->Complete(ok);
+      worked = true;
+    }
+    return worked;
+  }
+
+  const std::unique_ptr<grpc::CompletionQueue> queue_;
+  int expected_ = 0;
+  absl::Time last_tick_ = absl::InfinitePast();
+};
 
 }  // namespace unmcp::link
 

@@ -102,7 +102,7 @@ class LinkTest : public ::testing::Test {
     server_ = builder.BuildAndStart();
     callee_->Start();
     Notification connected;
-    caller_ = Caller::Create({loop_.get(), server_->InProcessChannel({}), [&, first = true](bool up) mutable {
+    caller_ = Caller::Create({loop_.get(), server_->InProcessChannel({}), callee_->completions(), [&, first = true](bool up) mutable {
                                 if (up && std::exchange(first, false)) connected.Notify();
                               }});
     loop_->Start();
