@@ -185,7 +185,7 @@ void ServerRuntime::OnAttached(absl::StatusOr<std::unique_ptr<kube::Attachment>>
 void ServerRuntime::OnOutput(absl::string_view bytes) {
   framer_->Feed(
       bytes, [this](absl::string_view line) { hub_->OnUpstreamMessage(line); },
-      [this](absl::string_view head, size_t length) { hub_->OnUpstreamOversized(head, length); });
+      [this](const bridge::OversizedLine& line) { hub_->OnUpstreamOversized(line.head, line.tail, line.length); });
 }
 
 void ServerRuntime::OnClosed(absl::Status why) {

@@ -15,20 +15,27 @@ namespace unmcp::bridge {
 // server can make us hold.
 inline constexpr size_t kMaxLineBytes = 32 * 1024 * 1024;
 
+// What is known of a line that was too long to be kept.
+struct OversizedLine {
+  absl::string_view head;  // its first LineFramer::kKeptHead bytes
+  absl::string_view tail;  // its last LineFramer::kKeptTail bytes
+  size_t length = 0;
+};
+
 // Cuts a byte stream into lines, however it arrives. A line longer than the
-// bound is dropped up to its newline and reported with the part that was kept:
+// bound is dropped up to its newline and reported with the ends that were kept:
 // it costs that one message, never the stream.
 //
 //   framer.Feed(bytes, [&](absl::string_view line) { … },
-//               [&](absl::string_view head, size_t length) { … });
+//               [&](const OversizedLine& line) { … });
 //
 // Thread compatible.
 class LineFramer {
  public:
-  // How much of an oversized line is kept, so that the request it answers can
-  // be found: an id stands within the first bytes of a message, or nowhere we
-  // look.
+  // What is kept of an oversized line, so that the request it answers can be
+  // found: an id stands first or last in a message, or nowhere we look.
   static constexpr size_t kKeptHead = 4096;
+  static constexpr size_t kKeptTail = 256;
 
   explicit LineFramer(size_t max_line_bytes = kMaxLineBytes) : max_line_bytes_(max_line_bytes) {}
 
@@ -36,15 +43,18 @@ class LineFramer {
   // lines are skipped. A line that lies whole in `bytes` is not copied. The
   // views are valid during the call.
   void Feed(absl::string_view bytes, absl::FunctionRef<void(absl::string_view)> line,
-            absl::FunctionRef<void(absl::string_view head, size_t length)> oversized);
+            absl::FunctionRef<void(const OversizedLine&)> oversized);
 
   // Bytes held of an unfinished line.
   size_t buffered() const { return buffer_.size(); }
 
  private:
+  void KeepTail(absl::string_view piece);
+
   const size_t max_line_bytes_;
   std::string buffer_;
   size_t dropped_ = 0;  // > 0: within an oversized line, its length so far
+  std::string tail_;    // of that line
 };
 
 }  // namespace unmcp::bridge

@@ -18,7 +18,7 @@ using Lines = std::vector<std::string>;
 void Feed(LineFramer& framer, absl::string_view bytes, Lines& lines) {
   framer.Feed(
       bytes, [&](absl::string_view line) { lines.emplace_back(line); },
-      [&](absl::string_view head, size_t length) { lines.push_back(absl::StrCat("!", length, ":", head)); });
+      [&](const OversizedLine& line) { lines.push_back(absl::StrCat("!", line.length, ":", line.head)); });
 }
 
 TEST(LineFramer, CutsLinesOfOneRead) {
@@ -37,7 +37,7 @@ TEST(LineFramer, ALineWholeInTheInputIsNotCopied) {
   const std::string input = "one\ntwo\n";
   std::vector<const char*> starts;
   framer.Feed(
-      input, [&](absl::string_view line) { starts.push_back(line.data()); }, [](absl::string_view, size_t) {});
+      input, [&](absl::string_view line) { starts.push_back(line.data()); }, [](const OversizedLine&) {});
   EXPECT_EQ(starts, (std::vector<const char*>{input.data(), input.data() + 4}));
 }
 
@@ -72,6 +72,26 @@ TEST(LineFramer, AnOversizedLineIsNotHeldInMemory) {
   EXPECT_TRUE(absl::StartsWith(lines[0], "!6000011:{\"id\":7,xxx")) << lines[0].substr(0, 40);
   EXPECT_EQ(lines[0].size(), absl::string_view("!6000011:").size() + LineFramer::kKeptHead);
   EXPECT_EQ(lines[1], "next");
+}
+
+TEST(LineFramer, BothEndsOfAnOversizedLineAreKept) {
+  for (const size_t step : {1, 7, 1000, 100'000}) {
+    LineFramer framer(1000);
+    const std::string line = absl::StrCat("{\"result\":\"", std::string(20'000, 'x'), "\",\"id\":7}");
+    const std::string input = line + "\r\n";
+    std::vector<std::string> tails;
+    for (size_t at = 0; at < input.size(); at += step) {
+      framer.Feed(
+          absl::string_view(input).substr(at, step), [](absl::string_view) { FAIL(); },
+          [&](const OversizedLine& oversized) {
+            EXPECT_TRUE(absl::StartsWith(line, oversized.head));
+            tails.emplace_back(oversized.tail);
+          });
+    }
+    ASSERT_EQ(tails.size(), 1u) << step;
+    EXPECT_TRUE(absl::EndsWith(line, tails[0]));
+    EXPECT_GE(tails[0].size(), LineFramer::kKeptTail - 1);
+  }
 }
 
 // Whatever the pieces, the lines are those of the whole input.

@@ -65,7 +65,7 @@ class Hub final : public SharedHub, public ClientSession::Owner {
   void CloseAll(absl::string_view why) override;
   void UpstreamUp(bool count_tools, absl::Duration startup_timeout) override;
   void OnUpstreamMessage(absl::string_view message) override;
-  void OnUpstreamOversized(absl::string_view head, size_t length) override;
+  void OnUpstreamOversized(absl::string_view head, absl::string_view tail, size_t length) override;
   void UpstreamDown(absl::Status why) override;
   void WakeFailed(Unavailable why) override;
   bool TryDrain() override;

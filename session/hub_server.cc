@@ -1,8 +1,10 @@
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "session/hub.h"
 #include "session/json_text.h"
@@ -13,6 +15,19 @@ namespace {
 
 // How much of a stray line goes into the log: enough to recognise it.
 constexpr size_t kLoggedBytes = 200;
+
+// The id of a message that ends in `,"id":7}`; 0 when it ends otherwise. What
+// is inside a string or a member cannot end so: a quote or brace would follow.
+uint64_t TrailingId(absl::string_view tail) {
+  tail = absl::StripTrailingAsciiWhitespace(tail);
+  if (!absl::ConsumeSuffix(&tail, "}")) return 0;
+  tail = absl::StripTrailingAsciiWhitespace(tail);
+  const size_t digits = tail.size() - tail.find_last_not_of("0123456789") - 1;
+  const uint64_t id = ParseId(tail.substr(tail.size() - digits));
+  tail = absl::StripTrailingAsciiWhitespace(tail.substr(0, tail.size() - digits));
+  if (!absl::ConsumeSuffix(&tail, ":")) return 0;
+  return absl::EndsWith(absl::StripTrailingAsciiWhitespace(tail), "\"id\"") ? id : 0;
+}
 
 }  // namespace
 
@@ -174,7 +189,7 @@ void Hub::OnServerNotification(absl::string_view message, const Envelope& envelo
   if (sessions_.size() == 1) pass(sessions_.begin()->second.get());
 }
 
-void Hub::OnUpstreamOversized(absl::string_view head, size_t length) {
+void Hub::OnUpstreamOversized(absl::string_view head, absl::string_view tail, size_t length) {
   Envelope envelope;
   Scan(head, &envelope);
   const std::string text =
@@ -186,14 +201,17 @@ void Hub::OnUpstreamOversized(absl::string_view head, size_t length) {
   }
   uint64_t id = ParseId(envelope.id);
   if (envelope.id.data() == nullptr) {
-    // Many servers write the id last, beyond what was kept: then it can be told
-    // when only one answer is outstanding.
-    if (initialize_id_ != 0) {
-      id = initialize_id_;
-    } else if (tools_id_ == 0) {
-      id = calls_.OnlySentCall();
-    } else if (calls_.size() == 0) {
-      id = tools_id_;
+    // Many servers write the id last. Where it is neither first nor last it can
+    // be told when only one answer is outstanding.
+    id = TrailingId(tail);
+    if (id == 0) {
+      if (initialize_id_ != 0) {
+        id = initialize_id_;
+      } else if (tools_id_ == 0) {
+        id = calls_.OnlySentCall();
+      } else if (calls_.size() == 0) {
+        id = tools_id_;
+      }
     }
   }
   if (!FailAnswered(id, text)) LOG(WARNING) << text << "; it cannot be told which call it answers";

@@ -114,8 +114,8 @@ class SharedHub {
   // One message from the server, without newline. Valid during the call.
   virtual void OnUpstreamMessage(absl::string_view message) = 0;
   // The server sent a line of `length` bytes, which was dropped; `head` is its
-  // beginning. Fails the call that it answers, if that can be told.
-  virtual void OnUpstreamOversized(absl::string_view head, size_t length) = 0;
+  // beginning, `tail` its end. Fails the call that it answers, if that can be told.
+  virtual void OnUpstreamOversized(absl::string_view head, absl::string_view tail, size_t length) = 0;
   // The process is gone. `why` goes into the errors of calls in flight. After
   // a successful TryDrain it is the expected end, and sessions live on.
   virtual void UpstreamDown(absl::Status why) = 0;

@@ -103,7 +103,7 @@ TEST_F(HubLifeTest, CountingToolsEndsWhateverTheServerDoes) {
   hub->UpstreamDown(absl::UnknownError("exit status 1"));
   hub->UpstreamUp(true, absl::Seconds(60));
   AnswerLast(kServerResult);
-  hub->OnUpstreamOversized(R"({"result":{"tools":[{"na)", 40'000'000);
+  hub->OnUpstreamOversized(R"({"result":{"tools":[{"na)", "x\"}]}}", 40'000'000);
   EXPECT_EQ(host.discovered.size(), 3u);
   // No tools to speak of.
   hub->UpstreamDown(absl::UnknownError("exit status 1"));
@@ -157,7 +157,7 @@ TEST_F(HubLifeTest, AHandshakeThatFailsFailsWhatWaitsAndSparesTheSessions) {
   fails([](HubWorld* w) { w->scheduler.Advance(absl::Seconds(60)); }, "startup timeout");
   fails([](HubWorld* w) { w->AnswerLast("{}"); }, "protocolVersion");
   fails([](HubWorld* w) { w->AnswerLast("\"hello\""); }, "protocolVersion");
-  fails([](HubWorld* w) { w->hub->OnUpstreamOversized("{\"result\":{", 40'000'000); }, "over the limit");
+  fails([](HubWorld* w) { w->hub->OnUpstreamOversized("{\"result\":{", "x\"}]}}", 40'000'000); }, "over the limit");
   fails(
       [](HubWorld* w) {
         w->hub->OnUpstreamMessage(absl::StrCat(R"({"jsonrpc":"2.0","id":)", RawId(w->host.sent[0]),

@@ -393,25 +393,32 @@ TEST_F(HubServerTest, AMessageThatIsTooLongFailsTheCallThatItAnswers) {
   auto a = Connect();
   const std::string one = Call(a.get(), 1), two = Call(a.get(), 2);
   hub->OnUpstreamOversized(absl::StrCat(R"({"jsonrpc":"2.0","id":)", RawId(two), R"(,"result":{"content":[{"te)"),
-                           40'000'000);
+                           "x\"}]}}", 40'000'000);
   Strings failed = a->Take();
   ASSERT_EQ(failed.size(), 1u);
   EXPECT_EQ(Parse(failed[0])["id"], 2);
   EXPECT_EQ(Parse(failed[0])["error"]["code"], -32603);
   EXPECT_TRUE(absl::StrContains(failed[0], "40000000"));
-  // The id comes last, and only one answer is out.
-  hub->OnUpstreamOversized(R"({"result":{"content":[{"te)", 40'000'000);
+  // The id is neither first nor last, and only one answer is out.
+  hub->OnUpstreamOversized(R"({"result":{"content":[{"te)", "x\"}]}}", 40'000'000);
   failed = a->Take();
   ASSERT_EQ(failed.size(), 1u);
   EXPECT_EQ(Parse(failed[0])["id"], 1);
   // Not to be told: nothing is failed that may still be answered.
   const std::string three = Call(a.get(), 3);
   Call(a.get(), 4);
-  hub->OnUpstreamOversized(R"({"result":{"content":[{"te)", 40'000'000);
-  hub->OnUpstreamOversized(R"({"method":"notifications/x","params":{"te)", 40'000'000);
+  hub->OnUpstreamOversized(R"({"result":{"content":[{"te)", "x\"}]}}", 40'000'000);
+  hub->OnUpstreamOversized(R"({"method":"notifications/x","params":{"te)", "x\"}]}}", 40'000'000);
+  // What only looks like an id is inside a string or a member.
+  hub->OnUpstreamOversized(R"({"result":{"te)", absl::StrCat(R"(\"id\":)", RawId(three), R"(}"})"), 40'000'000);
+  hub->OnUpstreamOversized(R"({"result":{"te)", absl::StrCat(R"(,"id":)", RawId(three), "}}"), 40'000'000);
   EXPECT_TRUE(a->Take().empty());
-  Answer(three, "{}");
-  EXPECT_EQ(a->Take().size(), 1u);
+  // The id comes last.
+  hub->OnUpstreamOversized(R"({"result":{"te)", absl::StrCat(R"(x"}]},"jsonrpc":"2.0","id" : )", RawId(three), " }"),
+                           40'000'000);
+  failed = a->Take();
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(Parse(failed[0])["id"], 3);
 }
 
 }  // namespace
