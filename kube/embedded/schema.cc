@@ -13,9 +13,9 @@
 namespace unmcp::kube {
 namespace {
 
-// The matcher recurses once per character: this much stays far below a
+// The matcher recurses several times per character: this much stays well below a
 // thread's stack, and names, the things with patterns, are shorter.
-constexpr int64_t kMaxPatternInput = 4096;
+constexpr int64_t kMaxPatternInput = 1024;
 // Schemas are trees written by tools; recursion stops before the stack does.
 constexpr int kMaxSchemaDepth = 64;
 
