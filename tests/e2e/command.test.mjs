@@ -125,7 +125,8 @@ test('a manifest that is wrong: an error that names the file and the field', asy
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
   test(`${signal}: streams end in good order, nothing is left, exit code 0`, async (t) => {
-    const stubborn = echo({ command: [...echo().command, '--ignore-sigterm', '--ignore-eof'] });
+    // Never asleep: after its discovery it would be stopped, which takes its grace period.
+    const stubborn = echo({ command: [...echo().command, '--ignore-sigterm', '--ignore-eof'], idleTimeout: -1 });
     const unmcp = await Unmcp.up(t, { servers: { echo: echo(), stubborn } });
     const sessions = await Promise.all(['echo', 'echo', 'stubborn'].map((name) => RawSession.connect(t, unmcp.sse(name))));
     await sessions[2].tool(1, 'fork');
