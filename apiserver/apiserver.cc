@@ -1,5 +1,6 @@
 #include "apiserver/apiserver.h"
 
+#include <chrono>
 #include <mutex>
 #include <utility>
 
@@ -58,6 +59,12 @@ class ApiServerImpl final : public ApiServer {
                                         data_path_.Accept(std::move(request), std::move(exchange));
                                       }})) {
     data_path_.set_state_service(&state_service_);
+  }
+
+  ~ApiServerImpl() override {
+    if (!server_) return;
+    server_->Shutdown(std::chrono::system_clock::now());  // of one that was never started, too
+    callee_->Finish();
   }
 
   absl::Status Init() {

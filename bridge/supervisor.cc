@@ -213,6 +213,7 @@ class SupervisorImpl final : public Supervisor {
       Launching launching = std::move(waiting_.front());
       waiting_.pop_front();
       launching.process.id = ++last_id_;
+      Mark(&launching.spec.env, ProcessMarker(helper_, last_id_));
       CommandFds fds;
       if (absl::Status prepared = Prepare(launching, fds); !prepared.ok()) {
         loop_->Post([started = std::move(launching.started), prepared]() mutable { started(prepared); });
@@ -223,6 +224,12 @@ class SupervisorImpl final : public Supervisor {
       starting_.emplace(last_id_, std::move(launching));
       Send(command, &fds);
     }
+  }
+
+  // An unmcp that was itself started by one replaces its own marker.
+  static void Mark(std::vector<std::string>* env, std::string marker) {
+    std::erase_if(*env, [](const std::string& variable) { return absl::StartsWith(variable, kMarkerName); });
+    env->push_back(std::move(marker));
   }
 
   static absl::Status Prepare(Launching& launching, CommandFds& fds) {

@@ -75,8 +75,9 @@ class Supervisor {
   // no room for it, INVALID_ARGUMENT when argv or env cannot be passed on,
   // FAILED_PRECONDITION for what is not a program of this machine, each saying
   // what to do; UNAVAILABLE when the helper is gone. `exited` runs once, after
-  // `started` with a process, when that has ended; then everything left of its
-  // process group has been killed too.
+  // `started` with a process, when that has ended; then everything that it left
+  // behind has been killed too: its process group, and what made a session of
+  // its own (known by UNMCP_PROCESS in its environment).
   virtual void Spawn(ProcessSpec spec, absl::AnyInvocable<void(absl::StatusOr<Process>)> started,
                      absl::AnyInvocable<void(ExitStatus)> exited) = 0;
 

@@ -235,6 +235,19 @@ TEST_F(SupervisorTest, WhatALeaderLeavesOfItsGroupIsKilled) {
   EXPECT_TRUE(Gone(child));
 }
 
+TEST_F(SupervisorTest, WhatALeaderLeavesInASessionOfItsOwnIsKilled) {
+  Started other = host_.Spawn(Shell("setsid sleep 1000 & echo $!; wait"));
+  ASSERT_TRUE(other.process.ok());
+  const pid_t bystander = Pids(ReadLines(other.process->stdout_fd, 1)).at(0);
+  Started started = host_.Spawn(Shell("setsid sh -c 'trap \"\" TERM; echo $$; sleep 1000; :' & wait"));
+  ASSERT_TRUE(started.process.ok());
+  const pid_t survivor = Pids(ReadLines(started.process->stdout_fd, 1)).at(0);
+  host_.Signal(started.process->id, SIGTERM);
+  EXPECT_TRUE(started.Wait().signaled);
+  EXPECT_TRUE(Gone(survivor));
+  EXPECT_EQ(kill(bystander, 0), 0);  // another process's
+}
+
 TEST_F(SupervisorTest, ArgumentsAndEnvironmentOfAnySizeTheKernelTakes) {
   ProcessSpec spec = Shell("echo ${#1} ${#5} ${#BIG} $#; cat /proc/self/environ | wc -c");
   spec.argv.push_back("sh");

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "bridge/fd.h"
 
@@ -42,6 +43,14 @@ struct Report {
   int32_t value;  // kStarted: 0 or errno; kExited: the status of waitpid(2)
   Step step;      // kStarted that failed: at what
 };
+
+// A variable in the environment of process `id` and so of all that it starts,
+// unless they take pains: what it leaves behind is known by it. `helper` is the
+// helper's pid.
+inline constexpr char kMarkerName[] = "UNMCP_PROCESS=";
+inline std::string ProcessMarker(pid_t helper, uint64_t id) {
+  return kMarkerName + std::to_string(helper) + "." + std::to_string(id);
+}
 
 // sendmsg(2) and recvmsg(2) of one message, interrupted calls tried again.
 // `fds` may be null; SendCommand leaves them open. False with errno set; at end

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/proto_json.h"
 #include "glog/logging.h"
+#include "grpc/support/log.h"
 
 namespace unmcp {
 namespace {
@@ -25,6 +26,10 @@ class JsonSink final : public google::LogSink {
     std::fwrite(text.data(), 1, text.size(), stderr);
   }
 };
+
+// gRPC's own messages are for those who debug it: what concerns a user comes
+// back as a status, and is said in our words.
+void LogGrpc(gpr_log_func_args* args) { VLOG(1) << "grpc " << args->file << ":" << args->line << ": " << args->message; }
 
 }  // namespace
 
@@ -49,6 +54,7 @@ void InitLogging(const char* program, const LogOptions& options) {
     google::AddLogSink(new JsonSink);
   }
   google::InitGoogleLogging(program);
+  gpr_set_log_function(LogGrpc);
 }
 
 std::string JsonLogLine(int severity, absl::string_view file, int line, absl::Time time, absl::string_view message) {

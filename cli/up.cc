@@ -171,18 +171,26 @@ class UpImpl final : public Up {
                                                                                .ns = options_.ns,
                                                                                .random = Random::System()});
     auto print = [this](const kube::Informer::ObjectPtr& server) {
-      if (!table_) return;
       if (auto line = table_->Observe(*server)) out_ << *line << std::endl;
     };
-    table_informer_->Start({.on_added = print,
+    auto first = std::make_shared<std::vector<kube::Informer::ObjectPtr>>();
+    table_informer_->Start({.on_added =
+                                [this, print, first](const auto& server) {
+                                  // How wide the columns have to be is known when the first list is.
+                                  if (table_) {
+                                    print(server);
+                                  } else {
+                                    first->push_back(server);
+                                  }
+                                },
                             .on_updated = [print](const auto&, const auto& now) { print(now); },
                             .on_synced =
-                                [this, url, print] {
-                                  // Only now is it known how wide the columns have to be.
+                                [this, url, print, first] {
                                   std::vector<std::string> names;
-                                  for (const auto& server : table_informer_->All()) names.push_back(server->name());
+                                  for (const auto& server : *first) names.push_back(server->name());
                                   table_ = std::make_unique<ServerTable>(url, names);
-                                  for (const auto& server : table_informer_->All()) print(server);
+                                  for (const auto& server : *first) print(server);
+                                  first->clear();
                                 }});
   }
 

@@ -10,6 +10,10 @@ namespace {
 
 using kube::Json;
 
+// From SIGTERM to SIGKILL. A server is stopped when nothing is in flight, and
+// has had its stdin closed; whoever connects meanwhile waits for this.
+constexpr int kStopGraceSeconds = 5;
+
 // FNV-1a: stable between versions and machines, which absl::Hash is not. Not a
 // secret, and a collision costs one missed restart.
 uint64_t Fnv1a(const std::string& bytes) {
@@ -52,7 +56,9 @@ kube::Object BuildPod(const v1::MCPServer& server, int64_t incarnation) {
   kube::Object pod = Owned(kube::PodKind(), server, PodName(server.name(), incarnation));
   pod.json()["metadata"]["labels"] = Labels(server, incarnation);
   pod.json()["metadata"]["annotations"] = {{kSpecHashAnnotation, SpecHash(server.spec())}};
-  pod.json()["spec"] = {{"restartPolicy", "Always"}, {"containers", Json::array({Container(server.spec())})}};
+  pod.json()["spec"] = {{"restartPolicy", "Always"},
+                        {"terminationGracePeriodSeconds", kStopGraceSeconds},
+                        {"containers", Json::array({Container(server.spec())})}};
   return pod;
 }
 

@@ -318,8 +318,10 @@ class CalleeImpl final : public Callee {
     shared_.loop = options.loop;
     shared_.acceptor = std::move(options.acceptor);
   }
-  ~CalleeImpl() override {
-    if (shared_.completions) shared_.completions->FinishWhile([this] { return !shared_.streams.empty(); });
+  void Finish() override {
+    if (!shared_.completions) return;
+    shared_.completions->FinishWhile([this] { return !shared_.streams.empty(); });
+    shared_.completions->Shutdown();
   }
 
   void Register(grpc::ServerBuilder* builder) override {

@@ -29,7 +29,9 @@ class CompletionDriver;
 //   callee->Start();                 // then loop.Start()
 //   …
 //   server->Shutdown(deadline);      // while the loop still turns
-//   loop.Stop();                     // then destroy
+//   loop.Stop();
+//   callee->Finish();                // Callers on its queue are gone
+//   server.reset();                  // then the callee, which is its service
 class Callee {
  public:
   using Acceptor = absl::AnyInvocable<void(session::ExchangeRequest, std::unique_ptr<session::Exchange>)>;
@@ -38,7 +40,6 @@ class Callee {
     Acceptor acceptor;
   };
   static std::unique_ptr<Callee> Create(Options options);
-  // The loop has stopped and the server has been shut down.
   virtual ~Callee() = default;
 
   // Adds EdgeService and its completion queue to a server being built. The
@@ -49,6 +50,10 @@ class Callee {
   virtual CompletionDriver* completions() = 0;
   // Begins to accept streams. After BuildAndStart, before the loop starts.
   virtual void Start() = 0;
+  // Ends what is left of the streams, and the queue. After the loop has stopped
+  // and the server was shut down, before the server is destroyed: what gRPC
+  // still has to tell refers to it.
+  virtual void Finish() = 0;
 };
 
 }  // namespace unmcp::link

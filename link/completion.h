@@ -58,17 +58,21 @@ class CompletionDriver {
   CompletionDriver(EventLoop* loop, std::unique_ptr<grpc::CompletionQueue> queue) : queue_(std::move(queue)) {
     loop->AddPoller([this] { return Drain(); });
   }
-  // Nothing that uses the queue is left.
-  ~CompletionDriver() {
-    queue_->Shutdown();
-    FinishWhile([] { return true; });
-  }
+  ~CompletionDriver() { Shutdown(); }
 
   grpc::CompletionQueue* queue() { return queue_.get(); }
 
   // So many operations have just completed within this process: a write, and
   // with it the peer's read. A hint; too many cost one futile question.
   void Expect(int completions) { expected_ += completions; }
+
+  // Ends the queue. Nothing begins operations on it any more, and the server
+  // whose queue it is has been shut down, and still exists. Idempotent.
+  void Shutdown() {
+    if (std::exchange(shut_down_, true)) return;
+    queue_->Shutdown();
+    FinishWhile([] { return true; });
+  }
 
   // Runs what completes for as long as `busy`. For the time after the loop has
   // stopped.
@@ -101,6 +105,7 @@ class CompletionDriver {
   const std::unique_ptr<grpc::CompletionQueue> queue_;
   int expected_ = 0;
   absl::Time last_tick_ = absl::InfinitePast();
+  bool shut_down_ = false;
 };
 
 }  // namespace unmcp::link

@@ -114,6 +114,8 @@ class LinkTest : public ::testing::Test {
     loop_->Stop();
     served_.clear();
     caller_.reset();
+    callee_->Finish();
+    server_.reset();
     callee_.reset();
   }
 
