@@ -5,11 +5,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/proto_json.h"
-#include "controller/build.h"
+#include "controller/controller_state.h"
 #include "controller/observed.h"
 #include "controller/state_publisher.h"
 #include "controller/status.h"
+#include "controller/want.h"
 #include "glog/logging.h"
 
 namespace unmcp::controller {
@@ -26,16 +26,6 @@ constexpr char kDefaultPool[] = "default";
 // somebody will see the error in the log, and it is no load.
 constexpr absl::Duration kBeginRetry = absl::Seconds(1);
 
-// Informer indexes.
-constexpr char kByController[] = "controller";
-constexpr char kByServerName[] = "server-name";
-
-std::string LabelOf(const kube::Object& object, const char* label) {
-  const auto labels = object.labels();
-  auto it = labels.find(label);
-  return it == labels.end() ? "" : it->second;
-}
-
 Informer::Options InformerOptions(Scheduler* scheduler, kube::Cluster* cluster, const std::string& ns, Random* random,
                                   const kube::Kind& kind, const char* selector) {
   return {.scheduler = scheduler,
@@ -49,38 +39,6 @@ Informer::Options InformerOptions(Scheduler* scheduler, kube::Cluster* cluster, 
 }
 
 }  // namespace
-
-struct Controller::Server {
-  ObjectPtr object;
-  v1::MCPServer resource;
-  absl::Status spec_status;
-  std::string owner_pool_uid;
-  kube::Json other_owners = kube::Json::array();
-
-  // What the pool has decided.
-  bool decided = false;
-  bool granted = false;
-  bool ignored = false;
-  bool waiting = false;
-
-  ServerMemory memory;
-  // A plan that starts a Pod is under way.
-  bool starting = false;
-  bool published = false;
-  absl::Time look_again = absl::InfiniteFuture();
-  // As the pool was last told.
-  PoolMember member;
-};
-
-struct Controller::Pool {
-  ObjectPtr object;  // null: it does not exist
-  v1::MCPPool resource;
-  absl::flat_hash_set<std::string> members;  // names
-  // Servers that are no members any more and whose grants it still holds (uids).
-  absl::flat_hash_set<std::string> held;
-  // The version that our own last write has made: nothing new to decide on.
-  std::string own_version;
-};
 
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Create(Options options) {
   if (options.scheduler == nullptr) return absl::InvalidArgumentError("Controller: scheduler is not set");
@@ -140,7 +98,8 @@ void Controller::Start() {
                         .on_synced = synced});
   const auto on_service = [this](const ObjectPtr& object) { OnPart(object, WorkQueue::kNormal); };
   services_informer_.Start({.on_added = on_service,
-                            .on_updated = [on_service](const ObjectPtr&, const ObjectPtr& object) { on_service(object); },
+                            .on_updated = [on_service](const ObjectPtr&,
+                                                       const ObjectPtr& object) { on_service(object); },
                             .on_deleted = on_service,
                             .on_synced = synced});
 }
@@ -195,200 +154,6 @@ void Controller::StartPublishing() {
        .on_discovery = [this](const v1::Discovery& discovery) { OnDiscovery(discovery); },
        .on_drain = [this](const std::string& uid, int64_t incarnation, bool drained,
                           const std::string& why) { OnDrain(uid, incarnation, drained, why); }});
-}
-
-// ---- Objects ----
-
-void Controller::OnServer(const ObjectPtr& object) {
-  absl::StatusOr<v1::MCPServer> resource = ReadServer(*object);
-  std::unique_ptr<Server>& slot = servers_[object->name()];
-  const bool added = slot == nullptr;
-  if (added) {
-    slot = std::make_unique<Server>();
-    names_by_uid_[object->uid()] = object->name();
-    if (synced_ && !publishing_) ++unpublished_;
-  }
-  Server* const server = slot.get();
-  const std::string pool_before = added ? "" : server->resource.spec().pool();
-  server->object = object;
-  if (resource.ok()) {
-    server->resource = *std::move(resource);
-    server->spec_status = ValidateRules(server->resource.spec());
-  } else {
-    // Stored past every validation: say so, with what could be read before.
-    server->resource.set_uid(object->uid());
-    server->resource.set_name(object->name());
-    server->resource.set_namespace_(object->ns());
-    server->resource.set_resource_version(object->resource_version());
-    server->resource.set_generation(object->generation());
-    server->spec_status = resource.status();
-  }
-  server->owner_pool_uid.clear();
-  server->other_owners = kube::Json::array();
-  for (const kube::OwnerReference& owner : object->owners()) {
-    if (owner.kind == kube::MCPPoolKind().kind && owner.api_version == kube::MCPPoolKind().ApiVersion()) {
-      server->owner_pool_uid = owner.uid;
-    } else {
-      server->other_owners.push_back({{"apiVersion", owner.api_version}, {"kind", owner.kind}, {"name", owner.name},
-                                      {"uid", owner.uid}});
-    }
-  }
-  const std::string& pool = server->resource.spec().pool();
-  if (pool != pool_before) {
-    if (!added) {
-      pools_[pool_before].members.erase(object->name());
-      EnqueuePool(pool_before, WorkQueue::kNormal);
-    }
-    pools_[pool].members.insert(object->name());
-    server->decided = server->granted = server->ignored = server->waiting = false;
-    server->member = PoolMember();
-  }
-  TellPool(server, WorkQueue::kNormal);
-  EnqueueServer(object->name(), WorkQueue::kNormal);
-}
-
-void Controller::OnServerDeleted(const ObjectPtr& object) {
-  auto it = servers_.find(object->name());
-  Server& server = *it->second;
-  const std::string pool = server.resource.spec().pool();
-  pools_[pool].members.erase(object->name());
-  EnqueuePool(pool, WorkQueue::kNormal);
-  apiservers_->Remove(object->uid());
-  if (!server.published && unpublished_ > 0) --unpublished_;
-  names_by_uid_.erase(object->uid());
-  servers_.erase(it);
-  StartPublishing();
-}
-
-void Controller::OnPool(const ObjectPtr& object) {
-  Pool& pool = pools_[object->name()];
-  const bool appeared = pool.object == nullptr || pool.object->uid() != object->uid();
-  const bool changed = appeared || pool.object->generation() != object->generation();
-  pool.object = object;
-  absl::StatusOr<v1::MCPPool> resource = ReadPool(*object);
-  if (resource.ok()) {
-    pool.resource = *std::move(resource);
-  } else {
-    LOG(WARNING) << "MCPPool " << object->name() << " cannot be read, and is taken as it was before: "
-                 << resource.status();
-  }
-  if (changed) {
-    for (const std::string& member : pool.members) {
-      if (Server* server = FindServer(member)) TellPool(server, WorkQueue::kNormal);
-      EnqueueServer(member, WorkQueue::kNormal);
-    }
-  }
-  if (changed || object->resource_version() != pool.own_version) EnqueuePool(object->name(), WorkQueue::kNormal);
-}
-
-void Controller::OnPoolDeleted(const ObjectPtr& object) {
-  Pool& pool = pools_[object->name()];
-  pool.object = nullptr;
-  pool.resource = v1::MCPPool();
-  for (const std::string& member : pool.members) {
-    if (Server* server = FindServer(member)) server->decided = server->granted = server->waiting = false;
-    EnqueueServer(member, WorkQueue::kNormal);
-  }
-  if (pool.members.empty()) pools_.erase(object->name());
-}
-
-void Controller::OnPart(const ObjectPtr& object, WorkQueue::Priority priority) {
-  const std::string name = LabelOf(*object, kServerLabel);
-  if (Server* server = FindServer(name)) {
-    TellPool(server, priority);
-    EnqueueServer(name, priority);
-  }
-}
-
-void Controller::OnPodDeleted(const ObjectPtr& object) {
-  OnPart(object, WorkQueue::kHigh);
-  if (FindServerByUid(object->controller_uid()) != nullptr) return;
-  EnqueueHolders(object->controller_uid());
-}
-
-kube::Informer* Controller::InformerOf(const kube::Object& object) {
-  const std::string kind = object.kind();
-  if (kind == kube::MCPServerKind().kind) return &servers_informer_;
-  if (kind == kube::MCPPoolKind().kind) return &pools_informer_;
-  if (kind == kube::PodKind().kind) return &pods_informer_;
-  return kind == kube::ServiceKind().kind ? &services_informer_ : nullptr;
-}
-
-void Controller::OnObject(kube::Object object) {
-  // The pool key that wrote it, or failed to, sees to what follows.
-  if (object.kind() == kube::MCPPoolKind().kind) pools_[object.name()].own_version = object.resource_version();
-  if (Informer* informer = InformerOf(object)) informer->Upsert(std::move(object));
-}
-
-// ---- Apiservers ----
-
-void Controller::OnApiservers(const ApiserverSet& apiservers) {
-  apiserver_set_ = apiservers;
-  for (auto& [name, server] : servers_) {
-    // Who waits for an apiserver: to be discovered, or to be drained.
-    const bool undiscovered = server->resource.status().discovered_generation() < server->resource.generation();
-    if (!undiscovered && server->memory.drain == ServerMemory::Drain::kNone) continue;
-    TellPool(server.get(), WorkQueue::kNormal);
-    EnqueueServer(name, WorkQueue::kNormal);
-  }
-}
-
-void Controller::OnActivity(const std::string& process, const v1::Activity& activity) {
-  Server* const server = FindServerByUid(activity.server_uid());
-  if (server == nullptr) return;
-  std::vector<ProcessActivity>& all = server->memory.activity;
-  auto it = std::find_if(all.begin(), all.end(), [&](const ProcessActivity& a) { return a.process == process; });
-  if (it == all.end()) it = all.insert(all.end(), {.process = process});
-  const bool was_busy = it->calls_in_flight > 0 || it->subscriptions > 0;
-  it->requests = std::max(it->requests, activity.requests());
-  it->open_sessions = activity.open_sessions();
-  it->calls_in_flight = activity.calls_in_flight();
-  it->subscriptions = activity.subscriptions();
-  it->last_request = std::max(it->last_request, FromTimestamp(activity.last_request_at()));
-  const bool is_busy = it->calls_in_flight > 0 || it->subscriptions > 0;
-  // From now on it may become idle, or it must not be stopped any more; else
-  // the appointment that the last decision made finds out by itself.
-  const bool draining = server->memory.drain != ServerMemory::Drain::kNone;
-  if (was_busy != is_busy || draining) {
-    EnqueueServer(server->resource.name(), WorkQueue::kNormal);
-  } else {
-    LookAgain(server, std::max(server->memory.activity_written_at + kActivityInterval, options_.scheduler->Now()));
-  }
-}
-
-void Controller::OnDemand(const std::string& uid) {
-  Server* const server = FindServerByUid(uid);
-  if (server == nullptr) return;  // deleted; the apiserver hears of it in a moment
-  const absl::Time now = options_.scheduler->Now();
-  if (!server->memory.demanded) server->memory.demanded_since = now;
-  server->memory.demanded = true;
-  server->memory.demanded_at = now;
-  // The pool first: with its grant the server is decided on once, and goes
-  // straight to its start.
-  if (!TellPool(server, WorkQueue::kHigh)) EnqueueServer(server->resource.name(), WorkQueue::kHigh);
-}
-
-void Controller::OnDiscovery(const v1::Discovery& discovery) {
-  Server* const server = FindServerByUid(discovery.server_uid());
-  if (server == nullptr || discovery.incarnation() < server->memory.discovery_incarnation) return;
-  ServerMemory& memory = server->memory;
-  memory.discovery_incarnation = discovery.incarnation();
-  memory.discovery_error = discovery.error();
-  memory.server_info = discovery.server_info();
-  memory.tool_count = discovery.tool_count();
-  EnqueueServer(server->resource.name(), WorkQueue::kHigh);
-}
-
-void Controller::OnDrain(const std::string& uid, int64_t incarnation, bool drained, const std::string& why) {
-  Server* const server = FindServerByUid(uid);
-  if (server == nullptr) return;
-  ServerMemory& memory = server->memory;
-  if (memory.drain != ServerMemory::Drain::kAsked || memory.drain_incarnation != incarnation) return;
-  VLOG(1) << server->resource.name() << ": drain of incarnation " << incarnation
-          << (drained ? " granted" : " refused: " + why);
-  memory.drain = drained ? ServerMemory::Drain::kDrained : ServerMemory::Drain::kRefused;
-  memory.drain_retry_at = options_.scheduler->Now() + kDrainRetry;
-  EnqueueServer(server->resource.name(), WorkQueue::kHigh);
 }
 
 // ---- Work ----
@@ -574,7 +339,7 @@ bool Controller::TellPool(Server* server, WorkQueue::Priority priority) {
                  .want = WantOf(seen),
                  .wanted_since = server->memory.demanded ? server->memory.demanded_since : absl::InfiniteFuture(),
                  .alive = server->starting || !seen.pods.empty() ||
-                          IsTrue(server->resource.status().conditions(), "Started")};
+                          Started(seen)};
   PoolMember& told = server->member;
   const bool same = told.uid == now.uid && told.want == now.want && told.alive == now.alive;
   told = std::move(now);

@@ -1,110 +1,17 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/container/btree_map.h"
 #include "absl/strings/str_cat.h"
 #include "controller/build.h"
 #include "controller/decide.h"
+#include "controller/ledger.h"
 #include "controller/status.h"
+#include "controller/want.h"
 
 namespace unmcp::controller {
 namespace {
 
 using v1::MCPServerStatus;
-
-constexpr char kAccepted[] = "Accepted";
-constexpr char kRequested[] = "Requested";
-// True from the write that announces an incarnation until its Pod is known to
-// be gone. While it is, the server holds its grant.
-constexpr char kStarted[] = "Started";
-constexpr char kReady[] = "Ready";
-constexpr char kDiscovered[] = "Discovered";
-
-// A reason of Requested.
-constexpr char kForDiscovery[] = "Discovery";
-
-// Why a server must not run, whoever asks; nothing when it may.
-std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen) {
-  const v1::MCPServerSpec& spec = seen.server.spec();
-  v1::Unavailable why;
-  why.set_retry_after_seconds(kManualRetrySeconds);
-  if (!seen.spec_status.ok()) {
-    why.set_reason("InvalidSpec");
-    why.set_message(std::string(seen.spec_status.message()));
-  } else if (!seen.pool.exists) {
-    why.set_reason("PoolNotFound");
-    why.set_message(absl::StrCat("MCPPool \"", spec.pool(),
-                                 "\" does not exist: create it, or set spec.pool to one that does"));
-  } else if (spec.command_size() == 0 && spec.image().empty()) {
-    why.set_reason("NothingToRun");
-    why.set_message("spec.command is empty: set it to the program that is the MCP server");
-  } else if (spec.command_size() == 0 && !seen.runs_images) {
-    why.set_reason("ImageWithoutCommand");
-    why.set_message("this machine runs commands, not images: set spec.command, or run the server on a cluster");
-  } else if (seen.pool.ignored) {
-    why.set_reason("OverLimit");
-    why.set_message(absl::StrCat("pool \"", spec.pool(), "\" has its maxServersLimit of ", seen.pool.max_limit,
-                                 " older servers: raise the limit, delete servers, or use another pool"));
-  } else if (spec.suspend()) {
-    why.set_reason("Suspended");
-    why.set_message("spec.suspend is true: set it to false to let the server run");
-  } else {
-    return std::nullopt;
-  }
-  return why;
-}
-
-bool Started(const ServerSnapshot& seen) { return IsTrue(seen.server.status().conditions(), kStarted); }
-
-bool Undiscovered(const ServerSnapshot& seen) {
-  return seen.server.status().discovered_generation() < seen.server.generation();
-}
-
-// Failures count against the spec that failed.
-int Failures(const ServerSnapshot& seen) {
-  return seen.memory.failed_generation == seen.server.generation() ? seen.memory.failures : 0;
-}
-
-bool BackingOff(const ServerSnapshot& seen) { return Failures(seen) > 0 && seen.now < seen.memory.retry_at; }
-
-int IdleTimeout(const ServerSnapshot& seen) {
-  const int own = seen.server.spec().idle_timeout();
-  return own != 0 ? own : seen.pool.idle_timeout;
-}
-
-// As recorded, for a controller that takes over: what apiservers have to say is
-// not known yet.
-bool RequestedByClients(const MCPServerStatus& status) {
-  const v1::Condition* requested = FindCondition(status.conditions(), kRequested);
-  return requested != nullptr && requested->status() == "True" && requested->reason() != kForDiscovery;
-}
-
-// Until when the server is in use; InfiniteFuture while something is in flight.
-absl::Time AwakeUntil(const ServerSnapshot& seen, const ServerMemory& memory) {
-  const MCPServerStatus& status = seen.server.status();
-  const int timeout = IdleTimeout(seen);
-  if (timeout < 0) return absl::InfiniteFuture();
-  absl::Time last = std::max({FromTimestamp(status.last_request_at()), FromTimestamp(status.requested_at()),
-                              memory.served_at});
-  // Whom it was started for needs a moment to make use of it.
-  const v1::Condition* ready = FindCondition(status.conditions(), kReady);
-  if (ready != nullptr && ready->status() == "True" && RequestedByClients(status)) {
-    last = std::max(last, FromTimestamp(ready->last_transition_time()));
-  }
-  for (const ProcessActivity& activity : memory.activity) {
-    const bool gone = seen.apiservers.complete && !seen.apiservers.connected.contains(activity.process);
-    if (!gone && (activity.calls_in_flight > 0 || activity.subscriptions > 0)) return absl::InfiniteFuture();
-    last = std::max(last, activity.last_request);
-  }
-  return last + absl::Seconds(timeout);
-}
-
-bool Demanded(const ServerSnapshot& seen) {
-  const MCPServerStatus& status = seen.server.status();
-  // A start that was begun for somebody is carried through.
-  if (Started(seen) && status.phase() == "Starting" && RequestedByClients(status)) return true;
-  return seen.memory.demanded && (Started(seen) || seen.now < seen.memory.demanded_at + kDemandLifetime);
-}
 
 absl::Duration StartBackoff(int failures) {
   return std::min(kMaxStartBackoff, kFirstStartBackoff * (1 << std::min(failures - 1, 10)));
@@ -120,7 +27,7 @@ class Decider {
  public:
   explicit Decider(const ServerSnapshot& seen)
       : seen_(seen), server_(seen.server), status_(seen.server.status()), next_(status_),
-        blocked_(Blocked(seen)), want_(WantOf(seen)) {
+        blocked_(Blocked(seen)) {
     plan_.memory = seen.memory;
   }
 
@@ -131,6 +38,7 @@ class Decider {
                              ? ConditionValue{"False", blocked_->reason(), blocked_->message()}
                              : ConditionValue{"True", "Accepted", "The spec is in order."});
     DecideDiscovery();
+    want_ = WantOf(seen_, discovered());
     const ObservedPod* pod = nullptr;
     for (const ObservedPod& candidate : seen_.pods) {
       if (candidate.incarnation == status_.incarnation() && Started(seen_)) {
@@ -147,7 +55,7 @@ class Decider {
       plan_.memory.pod_seen = pod->incarnation;
       WithPod(*pod);
     }
-    Condition(kRequested, RequestedValue());
+    DecideRequested();
     return Finish();
   }
 
@@ -366,7 +274,8 @@ class Decider {
       if (discovered()) plan_.memory.failures = 0;
     } else if (!pod.running && !IsOnItsWay(pod.waiting_reason)) {
       const std::string message =
-          pod.message.empty() ? "the server's container does not start" : absl::StrCat("the server's last words: ", pod.message);
+          pod.message.empty() ? "the server's container does not start"
+                              : absl::StrCat("the server's last words: ", pod.message);
       if (status_.phase() != "Degraded") Event(true, pod.waiting_reason, message);
       next_.set_phase("Degraded");
       NotReady(pod.waiting_reason, message);
@@ -462,75 +371,27 @@ class Decider {
     return unavailable;
   }
 
-  ConditionValue RequestedValue() const {
+  void DecideRequested() {
+    // While it is still being asked whether it may end, nothing has changed.
+    if (want_ == Want::kNone && plan_.memory.drain != ServerMemory::Drain::kNone) return;
     switch (want_) {
       case Want::kNone:
-        return {"False", "NotRequested", "Nobody uses the server."};
+        return Condition(kRequested, {"False", "NotRequested", "Nobody uses the server."});
       case Want::kDiscovery:
-        return {"True", kForDiscovery, "It has to be learned what the server is."};
+        return Condition(kRequested, {"True", kForDiscovery, "It has to be learned what the server is."});
       case Want::kDemand:
-        return {"True", "Demand", "A client waits for the server."};
-      case Want::kInUse:
-        break;
+      case Want::kInUse:  // one reason: a start for somebody is not written twice
+        return Condition(kRequested, {"True", "Clients", "Clients use the server, or wait for it."});
     }
-    return {"True", "InUse", "Clients use the server."};
   }
 
   // ---- Putting the plan together ----
 
-  // Folds what apiserver processes said into `next`. Cumulative numbers: the
-  // larger one is the newer, however often and in whatever order they come.
-  //
-  // A process that has ended goes into the base only once status has its last
-  // number, and is forgotten with that write: should the write be lost, status
-  // still has the entry, and should only its answer be lost, it has none; so
-  // nothing is lost or counted twice. Answers what is left to remember.
-  std::vector<ProcessActivity> FoldActivity(MCPServerStatus* next) const {
-    struct Count {
-      int64_t recorded = 0;
-      int64_t told = 0;
-    };
-    absl::btree_map<std::string, Count> counts;
-    for (const v1::ActivityEntry& entry : status_.activity().entries()) {
-      counts[entry.process()].recorded = entry.requests();
-    }
-    int sessions = 0;
-    absl::Time last = FromTimestamp(status_.last_request_at());
-    for (const ProcessActivity& activity : seen_.memory.activity) {
-      counts[activity.process].told = activity.requests;
-      if (seen_.apiservers.connected.contains(activity.process)) sessions += activity.open_sessions;
-      last = std::max(last, activity.last_request);
-    }
-    const bool fold = seen_.apiservers.complete || counts.size() > kMaxLedgerEntries;
-    v1::ActivityLedger ledger;
-    ledger.set_base(status_.activity().base());
-    int64_t total = ledger.base();
-    std::vector<ProcessActivity> remembered = seen_.memory.activity;
-    for (const auto& [process, count] : counts) {
-      const int64_t requests = std::max(count.recorded, count.told);
-      if (requests == 0) continue;
-      total += requests;
-      if (fold && !seen_.apiservers.connected.contains(process) && count.recorded >= count.told) {
-        ledger.set_base(ledger.base() + requests);
-        const std::string& gone = process;
-        std::erase_if(remembered, [&](const ProcessActivity& activity) { return activity.process == gone; });
-      } else {
-        v1::ActivityEntry* entry = ledger.add_entries();
-        entry->set_process(process);
-        entry->set_requests(requests);
-      }
-    }
-    if (total > 0) *next->mutable_activity() = ledger;
-    next->set_total_requests(total);
-    next->set_current_connections(sessions);
-    if (last != absl::InfinitePast()) *next->mutable_last_request_at() = ToTimestamp(last);
-    return remembered;
-  }
-
   ServerPlan Finish() {
     kube::Json patch = MergePatch(status_, next_);
     MCPServerStatus with_activity = next_;
-    std::vector<ProcessActivity> remembered = FoldActivity(&with_activity);
+    std::vector<ProcessActivity> remembered =
+        FoldActivity(status_, seen_.memory.activity, seen_.apiservers, &with_activity);
     kube::Json full_patch = MergePatch(status_, with_activity);
     if (patch.empty() && !full_patch.empty() &&
         seen_.now < plan_.memory.activity_written_at + kActivityInterval) {
@@ -590,7 +451,7 @@ class Decider {
   const MCPServerStatus& status_;
   MCPServerStatus next_;
   const std::optional<v1::Unavailable> blocked_;
-  const Want want_;
+  Want want_ = Want::kNone;
   std::optional<v1::Unavailable> unavailable_;
   // Writes that come after the status.
   std::vector<Write> last_;
@@ -598,21 +459,6 @@ class Decider {
 };
 
 }  // namespace
-
-Want WantOf(const ServerSnapshot& seen) {
-  if (seen.deleting || Blocked(seen)) return Want::kNone;
-  const std::string& phase = seen.server.status().phase();
-  // A server that never sleeps is tried again, too, when it could not start.
-  const bool began = Started(seen) || (IdleTimeout(seen) < 0 && phase == "Degraded");
-  const bool goes_on = Started(seen) && phase != "Stopping";
-  if (BackingOff(seen) && !goes_on) return Want::kNone;
-  if (began && seen.now < AwakeUntil(seen, seen.memory)) return Want::kInUse;
-  if (Demanded(seen)) return Want::kDemand;
-  // Begun only where somebody can listen; what has begun waits for it.
-  const bool can_discover =
-      (goes_on || !seen.apiservers.connected.empty()) && Failures(seen) < kMaxDiscoveryTries;
-  return Undiscovered(seen) && can_discover ? Want::kDiscovery : Want::kNone;
-}
 
 ServerPlan DecideServer(const ServerSnapshot& seen) { return Decider(seen).Decide(); }
 

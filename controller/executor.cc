@@ -19,7 +19,8 @@ struct Executor::Plan {
 
 template <class T>
 absl::AnyInvocable<void(T)> Executor::Here(absl::AnyInvocable<void(T)> then) {
-  return [scheduler = options_.scheduler, alive = std::weak_ptr<bool>(alive_), then = std::move(then)](T value) mutable {
+  return [scheduler = options_.scheduler, alive = std::weak_ptr<bool>(alive_),
+          then = std::move(then)](T value) mutable {
     scheduler->Post([alive, then = std::move(then), value = std::move(value)]() mutable {
       if (!alive.expired()) then(std::move(value));
     });

@@ -246,7 +246,8 @@ class StatePublisherTest : public testing::Test {
                        },
                        .on_demand = [this](const std::string& uid) { heard_.push_back("demand " + uid); },
                        .on_discovery = [this](const v1::Discovery& discovery) {
-                         heard_.push_back(absl::StrCat("discovery ", discovery.server_uid(), " ", discovery.tool_count()));
+                         heard_.push_back(
+                             absl::StrCat("discovery ", discovery.server_uid(), " ", discovery.tool_count()));
                        },
                        .on_drain = [this](const std::string& uid, int64_t incarnation, bool drained,
                                           const std::string& why) {
@@ -480,14 +481,14 @@ TEST_F(StatePublisherTest, AStreamThatBeginsDuringADrainIsNotToldTheRoute) {
 
 TEST_F(StatePublisherTest, ANewerLeaderEndsIt) {
   Make(2);
+  StartAndConnect();
   api(0).Follow(6);
-  Start();
-  // Neither stream comes back.
-  ASSERT_TRUE(Until([&] { return set_.connected.empty() && api(1).streams() <= 1 && !scheduler_.time().has_timers(); }));
-  scheduler_.time().Advance(absl::Minutes(1));
-  scheduler_.time().RunUntilIdle();
-  EXPECT_EQ(api(0).streams(), 0);
-  EXPECT_LE(api(1).streams(), 1);
+  api(0).Cut();
+  ASSERT_TRUE(Until([&] { return set_.connected.size() == 1; }));
+  scheduler_.time().Advance(StatePublisher::kFirstBackoff);
+  // Refused by the one, it leaves the other alone too, and does not come back.
+  ASSERT_TRUE(Until([&] { return set_.connected.empty(); }));
+  EXPECT_FALSE(scheduler_.time().has_timers());
 }
 
 TEST_F(StatePublisherTest, WithoutApiserversEverythingIsKnownAndDrained) {

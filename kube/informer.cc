@@ -45,13 +45,6 @@ std::vector<Informer::ObjectPtr> Informer::ByIndex(const std::string& index, con
   return found;
 }
 
-std::vector<Informer::ObjectPtr> Informer::All() const {
-  std::vector<ObjectPtr> all;
-  all.reserve(objects_.size());
-  for (const auto& [name, object] : objects_) all.push_back(object);
-  return all;
-}
-
 void Informer::List(std::string continue_token, int page_size) {
   if (continue_token.empty()) listed_.clear();
   round_ = std::make_shared<bool>(true);

@@ -88,7 +88,6 @@ class Informer {
   ObjectPtr Get(const std::string& name) const;
   // In no order.
   std::vector<ObjectPtr> ByIndex(const std::string& index, const std::string& value) const;
-  std::vector<ObjectPtr> All() const;
 
   // Takes over an object that the cluster just answered with. Ignored when the
   // watch has been past it already. It has to match the label selector.

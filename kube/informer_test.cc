@@ -61,7 +61,8 @@ class InformerTest : public testing::Test {
  protected:
   void Start() {
     informer_.Start({.on_added = [this](const Informer::ObjectPtr& object) { Log("+", object); },
-                     .on_updated = [this](const Informer::ObjectPtr&, const Informer::ObjectPtr& object) { Log("~", object); },
+                     .on_updated = [this](const Informer::ObjectPtr&,
+                                          const Informer::ObjectPtr& object) { Log("~", object); },
                      .on_deleted = [this](const Informer::ObjectPtr& object) { Log("-", object); },
                      .on_synced = [this] { log_ += "synced "; }});
   }

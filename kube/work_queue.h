@@ -71,9 +71,8 @@ class WorkQueue {
   // No key is processed any more. Those in work still have to be Done.
   void Shutdown();
 
-  // Keys that wait for a worker, and keys in work.
+  // Keys that wait for a worker.
   size_t depth() const { return ready_.size(); }
-  int in_work() const { return in_work_; }
 
  private:
   struct Entry {

@@ -1,0 +1,111 @@
+#include "controller/want.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "controller/status.h"
+
+namespace unmcp::controller {
+namespace {
+
+using v1::MCPServerStatus;
+
+int IdleTimeout(const ServerSnapshot& seen) {
+  const int own = seen.server.spec().idle_timeout();
+  return own != 0 ? own : seen.pool.idle_timeout;
+}
+
+// As recorded, for a controller that takes over: what apiservers have to say is
+// not known yet.
+bool RequestedByClients(const MCPServerStatus& status) {
+  const v1::Condition* requested = FindCondition(status.conditions(), kRequested);
+  return requested != nullptr && requested->status() == "True" && requested->reason() != kForDiscovery;
+}
+
+}  // namespace
+
+std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen) {
+  const v1::MCPServerSpec& spec = seen.server.spec();
+  v1::Unavailable why;
+  why.set_retry_after_seconds(kManualRetrySeconds);
+  if (!seen.spec_status.ok()) {
+    why.set_reason("InvalidSpec");
+    why.set_message(std::string(seen.spec_status.message()));
+  } else if (!seen.pool.exists) {
+    why.set_reason("PoolNotFound");
+    why.set_message(absl::StrCat("MCPPool \"", spec.pool(),
+                                 "\" does not exist: create it, or set spec.pool to one that does"));
+  } else if (spec.command_size() == 0 && spec.image().empty()) {
+    why.set_reason("NothingToRun");
+    why.set_message("spec.command is empty: set it to the program that is the MCP server");
+  } else if (spec.command_size() == 0 && !seen.runs_images) {
+    why.set_reason("ImageWithoutCommand");
+    why.set_message("this machine runs commands, not images: set spec.command, or run the server on a cluster");
+  } else if (seen.pool.ignored) {
+    why.set_reason("OverLimit");
+    why.set_message(absl::StrCat("pool \"", spec.pool(), "\" has its maxServersLimit of ", seen.pool.max_limit,
+                                 " older servers: raise the limit, delete servers, or use another pool"));
+  } else if (spec.suspend()) {
+    why.set_reason("Suspended");
+    why.set_message("spec.suspend is true: set it to false to let the server run");
+  } else {
+    return std::nullopt;
+  }
+  return why;
+}
+
+bool Started(const ServerSnapshot& seen) { return IsTrue(seen.server.status().conditions(), kStarted); }
+
+int Failures(const ServerSnapshot& seen) {
+  return seen.memory.failed_generation == seen.server.generation() ? seen.memory.failures : 0;
+}
+
+bool BackingOff(const ServerSnapshot& seen) { return Failures(seen) > 0 && seen.now < seen.memory.retry_at; }
+
+absl::Time AwakeUntil(const ServerSnapshot& seen, const ServerMemory& memory) {
+  const MCPServerStatus& status = seen.server.status();
+  const int timeout = IdleTimeout(seen);
+  if (timeout < 0) return absl::InfiniteFuture();
+  absl::Time last = std::max({FromTimestamp(status.last_request_at()), FromTimestamp(status.requested_at()),
+                              memory.served_at});
+  // Whom it was started for needs a moment to make use of it.
+  const v1::Condition* ready = FindCondition(status.conditions(), kReady);
+  if (ready != nullptr && ready->status() == "True" && RequestedByClients(status)) {
+    last = std::max(last, FromTimestamp(ready->last_transition_time()));
+  }
+  for (const ProcessActivity& activity : memory.activity) {
+    const bool gone = seen.apiservers.complete && !seen.apiservers.connected.contains(activity.process);
+    if (!gone && (activity.calls_in_flight > 0 || activity.subscriptions > 0)) return absl::InfiniteFuture();
+    last = std::max(last, activity.last_request);
+  }
+  return last + absl::Seconds(timeout);
+}
+
+bool Demanded(const ServerSnapshot& seen) {
+  const MCPServerStatus& status = seen.server.status();
+  // A start that was begun for somebody is carried through.
+  if (Started(seen) && status.phase() == "Starting" && RequestedByClients(status)) return true;
+  return seen.memory.demanded && (Started(seen) || seen.now < seen.memory.demanded_at + kDemandLifetime);
+}
+
+Want WantOf(const ServerSnapshot& seen) {
+  return WantOf(seen, seen.server.status().discovered_generation() >= seen.server.generation());
+}
+
+Want WantOf(const ServerSnapshot& seen, bool discovered) {
+  if (seen.deleting || Blocked(seen)) return Want::kNone;
+  const std::string& phase = seen.server.status().phase();
+  // A server that never sleeps is tried again, too, when it could not start.
+  const bool began = Started(seen) || (IdleTimeout(seen) < 0 && phase == "Degraded");
+  const bool goes_on = Started(seen) && phase != "Stopping";
+  if (BackingOff(seen) && !goes_on) return Want::kNone;
+  if (began && seen.now < AwakeUntil(seen, seen.memory)) return Want::kInUse;
+  if (Demanded(seen)) return Want::kDemand;
+  // Begun only where somebody can listen; what has begun waits for it.
+  const bool can_discover =
+      (goes_on || !seen.apiservers.connected.empty()) && Failures(seen) < kMaxDiscoveryTries;
+  return !discovered && can_discover ? Want::kDiscovery : Want::kNone;
+}
+
+}  // namespace unmcp::controller
