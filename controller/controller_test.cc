@@ -363,6 +363,29 @@ TEST_F(ControllerTest, ADiscoveryThatFailsIsTriedAFewTimesThenWaitsForADemand) {
   EXPECT_EQ(Reason("a", "Discovered"), "Discovered");
 }
 
+TEST_F(ControllerTest, AProcessThatComesAndGoesIsNotADiscoveryThatTakesForEver) {
+  world_.silent.insert("a");
+  world_.CreateServer("a", {{"startupTimeout", 30}});
+  for (int i = 0; i < 300; ++i) {
+    world_.crashing = i % 2 == 0 ? std::set<std::string>{"a"} : std::set<std::string>{};
+    world_.RunFor(absl::Seconds(4));
+  }
+  EXPECT_EQ(world_.Server("a").status().incarnation(), kMaxDiscoveryTries);
+  EXPECT_TRUE(world_.Pods().empty());
+  EXPECT_EQ(world_.Phase("a"), "Degraded");
+}
+
+TEST_F(ControllerTest, AProcessThatComesAndGoesIsNotInUseForEver) {
+  Declare("a", {{"idleTimeout", 30}});
+  world_.Demand("a");
+  UntilPhase("a", "Ready");
+  for (int i = 0; i < 20; ++i) {
+    world_.crashing = i % 2 == 0 ? std::set<std::string>{"a"} : std::set<std::string>{};
+    world_.RunFor(absl::Seconds(4));
+  }
+  EXPECT_EQ(world_.Phase("a"), "Asleep");
+}
+
 TEST_F(ControllerTest, AFailedDiscoveryIsTriedAgainWithAnotherSpec) {
   world_.crashing.insert("a");
   world_.CreateServer("a", {{"startupTimeout", 10}});

@@ -116,6 +116,9 @@ struct ServerMemory {
   std::string failure_reason;
   std::string failure_message;
 
+  // When this incarnation's life began. Its process may begin again and again.
+  int64_t life = 0;
+  absl::Time life_began = absl::InfinitePast();
   // The Pod of this incarnation has been seen to exist.
   int64_t pod_seen = 0;
   // The Pod name of this incarnation is somebody else's.

@@ -53,6 +53,7 @@ class Decider {
       WithoutPod();
     } else {
       plan_.memory.pod_seen = pod->incarnation;
+      TakeOver();
       WithPod(*pod);
     }
     DecideRequested();
@@ -166,6 +167,8 @@ class Decider {
     next_.set_incarnation(incarnation);
     next_.set_phase("Starting");
     *next_.mutable_started_at() = ToTimestamp(seen_.now);
+    plan_.memory.life = incarnation;
+    plan_.memory.life_began = seen_.now;
     if (seen_.memory.demanded) *next_.mutable_requested_at() = ToTimestamp(seen_.memory.demanded_since);
     Condition(kStarted, {"True", "Starting", "A Pod has been made for the server."});
     NotReady("Starting", "The server is starting.");
@@ -210,6 +213,17 @@ class Decider {
   }
 
   // ---- A life ----
+
+  // What an earlier controller knew of this life, as far as status has it. Read
+  // once: a process that crashes and comes back must not begin its time anew.
+  void TakeOver() {
+    ServerMemory& memory = plan_.memory;
+    if (memory.life != status_.incarnation()) {
+      memory.life = status_.incarnation();
+      memory.life_began = FromTimestamp(status_.started_at());
+    }
+    if (memory.served_at == absl::InfinitePast()) memory.served_at = ServedAsRecorded(status_);
+  }
 
   void WithPod(const ObservedPod& pod) {
     const ServerMemory& memory = seen_.memory;
@@ -354,6 +368,8 @@ class Decider {
     return server_.spec().has_startup_timeout() ? server_.spec().startup_timeout() : kDefaultStartupTimeoutSeconds;
   }
   absl::Time StartDeadline() const {
+    // That it runs now and then is not what it was started for.
+    if (want_ == Want::kDiscovery) return plan_.memory.life_began + absl::Seconds(StartupTimeout());
     absl::Time since = FromTimestamp(next_.started_at());
     const v1::Condition* ready = FindCondition(next_.conditions(), kReady);
     // Ready once, and not any more: as long again to come back.

@@ -63,17 +63,19 @@ int Failures(const ServerSnapshot& seen) {
 
 bool BackingOff(const ServerSnapshot& seen) { return Failures(seen) > 0 && seen.now < seen.memory.retry_at; }
 
+absl::Time ServedAsRecorded(const MCPServerStatus& status) {
+  const v1::Condition* ready = FindCondition(status.conditions(), kReady);
+  const bool served = ready != nullptr && ready->status() == "True" && RequestedByClients(status);
+  return served ? FromTimestamp(ready->last_transition_time()) : absl::InfinitePast();
+}
+
 absl::Time AwakeUntil(const ServerSnapshot& seen, const ServerMemory& memory) {
   const MCPServerStatus& status = seen.server.status();
   const int timeout = IdleTimeout(seen);
   if (timeout < 0) return absl::InfiniteFuture();
   absl::Time last = std::max({FromTimestamp(status.last_request_at()), FromTimestamp(status.requested_at()),
                               memory.served_at});
-  // Whom it was started for needs a moment to make use of it.
-  const v1::Condition* ready = FindCondition(status.conditions(), kReady);
-  if (ready != nullptr && ready->status() == "True" && RequestedByClients(status)) {
-    last = std::max(last, FromTimestamp(ready->last_transition_time()));
-  }
+  if (memory.served_at == absl::InfinitePast()) last = std::max(last, ServedAsRecorded(status));
   for (const ProcessActivity& activity : memory.activity) {
     const bool gone = seen.apiservers.complete && !seen.apiservers.connected.contains(activity.process);
     if (!gone && (activity.calls_in_flight > 0 || activity.subscriptions > 0)) return absl::InfiniteFuture();

@@ -37,6 +37,10 @@ bool BackingOff(const ServerSnapshot& seen);
 // Somebody waits for it.
 bool Demanded(const ServerSnapshot& seen);
 
+// When whom it was started for got it, as far as status tells; InfinitePast.
+// Who has just got it needs a moment to make use of it.
+absl::Time ServedAsRecorded(const v1::MCPServerStatus& status);
+
 // WantOf (decide.h), when it is known already whether this spec is discovered.
 Want WantOf(const ServerSnapshot& seen, bool discovered);
 

@@ -154,6 +154,7 @@ class World::Link final : public Apiservers {
   // A real one speaks when it has initialized a life with a new spec.
   void Discover(const v1::PublishedServer& state) {
     const v1::MCPServer& server = state.server();
+    if (world_->silent.contains(server.name())) return;
     if (!state.has_route() || server.status().discovered_generation() >= server.generation()) return;
     v1::Discovery discovery;
     discovery.set_server_uid(server.uid());

@@ -73,6 +73,7 @@ class World {
   bool kubelet_works = true;      // Pods are started and stopped
   std::set<std::string> crashing; // servers whose containers do not start
   std::set<std::string> rude;     // servers whose handshake fails
+  std::set<std::string> silent;   // servers that do not answer theirs
   bool apiservers_busy = false;   // drains are refused
   bool apiservers_there = true;   // for controllers that begin
   std::string process = "api-1";
