@@ -380,6 +380,11 @@ TEST_F(ApiServerTest, AServerThatIsNotKnownYetIsDiscovered) {
   EXPECT_EQ(discovery.server_info().name(), "fake");
   EXPECT_EQ(discovery.tool_count(), 2);
   EXPECT_EQ(discovery.error(), "");
+
+  // A controller that comes later has missed it, and is told too.
+  controller_->Cut();
+  Connect(1, {published});
+  EXPECT_EQ(controller_->Next(v1::SyncResponse::kDiscovery).discovery().tool_count(), 2);
 }
 
 TEST_F(ApiServerTest, AServerThatCannotStartIsRefusedWithTheReason) {

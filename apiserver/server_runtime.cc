@@ -83,8 +83,10 @@ void ServerRuntime::CancelDrain() {
 }
 
 void ServerRuntime::OnControllerChange() {
+  const bool controller = options_.uplink->has_controller();
+  if (controller && discovery_.has_value()) options_.uplink->Discovered(*discovery_);
   if (!waiting_) return;
-  if (options_.uplink->has_controller()) options_.uplink->Demand(server().uid());
+  if (controller) options_.uplink->Demand(server().uid());
   SetWaiting(true);  // another bound holds now
 }
 
@@ -132,6 +134,7 @@ void ServerRuntime::OnDiscovered(const session::Discovered& discovered) {
   discovery.mutable_server_info()->set_version(discovered.version);
   discovery.mutable_server_info()->set_protocol_version(discovered.protocol_version);
   discovery.set_tool_count(discovered.tool_count);
+  discovery_ = discovery;
   options_.uplink->Discovered(std::move(discovery));
 }
 
@@ -141,6 +144,7 @@ void ServerRuntime::OnHandshakeFailed(absl::Status why) {
   discovery.set_server_uid(server().uid());
   discovery.set_incarnation(route_.incarnation());
   discovery.set_error(std::string(why.message()));
+  discovery_ = discovery;
   options_.uplink->Discovered(std::move(discovery));
   // From within the hub, which is not to lose its process under its feet.
   options_.loop->Post([this, alive = alive_, attempt = attempt_, why] {
@@ -174,6 +178,7 @@ void ServerRuntime::OnAttached(absl::StatusOr<std::unique_ptr<kube::Attachment>>
     return;
   }
   attachment_ = *std::move(attachment);
+  discovery_.reset();
   framer_ = std::make_unique<bridge::LineFramer>();
   draining_ = false;
   SetWaiting(false);
@@ -198,6 +203,7 @@ void ServerRuntime::OnClosed(absl::Status why) {
 
 void ServerRuntime::Detach(absl::Status why) {
   route_.Clear();
+  discovery_.reset();
   ++attempt_;
   retry_timer_.Cancel();
   draining_ = false;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -89,6 +90,9 @@ class ServerRuntime final : public session::SharedHub::Host, public kube::Attach
   std::unique_ptr<kube::Attachment> attachment_;
   std::unique_ptr<bridge::LineFramer> framer_;
   bool counting_tools_ = false;
+  // What this life's discovery brought: said again to a controller that comes
+  // later, since one that has missed it would start the server once more.
+  std::optional<v1::Discovery> discovery_;
   bool waiting_ = false;
   bool draining_ = false;
   Timer wake_timer_;

@@ -60,8 +60,9 @@ class StatePublisher::Stream final : public grpc::ClientBidiReactor<v1::SyncRequ
     });
   }
   void OnDone(const grpc::Status& status) override {
-    scheduler_->Post([self = shared_from_this(), status] { self->events_.on_closed(status); });
-    self_.reset();
+    // With the last reference: what this destroys may hold the last one to the
+    // channel, and a gRPC thread that ends its own channel waits for itself.
+    scheduler_->Post([self = std::move(self_), status] { self->events_.on_closed(status); });
   }
 
  private:
