@@ -48,7 +48,7 @@ class ApiServerImpl final : public ApiServer {
                     .version = options_.version,
                     .on_synced =
                         [this] {
-                          server_->GetHealthCheckService()->SetServingStatus(true);
+                          api_server_->GetHealthCheckService()->SetServingStatus(true);
                           options_.on_ready();
                         }}),
         state_service_(options_.loop, process_, &data_path_),
@@ -62,13 +62,21 @@ class ApiServerImpl final : public ApiServer {
   }
 
   ~ApiServerImpl() override {
-    if (!server_) return;
-    server_->Shutdown(std::chrono::system_clock::now());  // of one that was never started, too
+    if (!internal_server_) return;
+    internal_server_->Shutdown(std::chrono::system_clock::now());
     callee_->Finish();
   }
 
   absl::Status Init() {
     EnableStandardServices();
+    grpc::ServerBuilder internal;
+    internal.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    internal.RegisterService(&state_service_);
+    callee_->Register(&internal);
+    internal_server_ = internal.BuildAndStart();
+    if (!internal_server_) return absl::InternalError("gRPC cannot be started");
+    callee_->Start();
+
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     // Two processes on one port would share its connections between them.
@@ -77,27 +85,22 @@ class ApiServerImpl final : public ApiServer {
         absl::StrContains(options_.host, ':') ? absl::StrCat("[", options_.host, "]") : options_.host, ":",
         options_.port);
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&state_service_);
     builder.RegisterService(&server_service_);
-    callee_->Register(&builder);
-    server_ = builder.BuildAndStart();
-    if (!server_ || port_ == 0) {
-      return absl::UnavailableError(absl::StrCat("cannot listen for gRPC on ", address,
-                                                 ": the port may be in use; stop what listens there or choose "
-                                                 "another with --grpc-port (0 picks a free one)"));
+    api_server_ = builder.BuildAndStart();
+    if (!api_server_ || port_ == 0) {
+      return absl::UnavailableError(absl::StrCat("cannot listen for gRPC on ", address, ": the port is in use, or ",
+                                                 options_.host, " is not an address of this machine; stop what "
+                                                 "listens there, or choose another with --grpc-port (0 picks a free "
+                                                 "one) or --host"));
     }
-    server_->GetHealthCheckService()->SetServingStatus(false);  // until the state is there
-    callee_->Start();
+    api_server_->GetHealthCheckService()->SetServingStatus(false);  // until the state is there
     return absl::OkStatus();
   }
 
   int port() const override { return port_; }
 
-  std::shared_ptr<grpc::Channel> InProcessChannel() override {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-    return server_->InProcessChannel(arguments);
-  }
+  std::shared_ptr<grpc::Channel> ApiChannel() override { return ChannelTo(api_server_.get()); }
+  std::shared_ptr<grpc::Channel> InternalChannel() override { return ChannelTo(internal_server_.get()); }
 
   link::CompletionDriver* completions() override { return callee_->completions(); }
 
@@ -111,10 +114,18 @@ class ApiServerImpl final : public ApiServer {
   }
 
   void Shutdown(absl::Duration grace) override {
-    server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+    const auto deadline = absl::ToChronoTime(absl::Now() + grace);
+    api_server_->Shutdown(deadline);
+    internal_server_->Shutdown(deadline);
   }
 
  private:
+  static std::shared_ptr<grpc::Channel> ChannelTo(grpc::Server* server) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    return server->InProcessChannel(arguments);
+  }
+
   Options options_;
   const std::string process_;
   Metrics metrics_;
@@ -124,7 +135,8 @@ class ApiServerImpl final : public ApiServer {
   ServerService server_service_;
   std::unique_ptr<link::Callee> callee_;
   int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::Server> internal_server_;
+  std::unique_ptr<grpc::Server> api_server_;
 };
 
 }  // namespace

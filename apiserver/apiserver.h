@@ -1,5 +1,4 @@
-// The apiserver: the gRPC API, the published state, and the data path, in one
-// gRPC server.
+// The apiserver: the gRPC API, the published state, and the data path.
 #ifndef UNMCP_APISERVER_APISERVER_H_
 #define UNMCP_APISERVER_APISERVER_H_
 
@@ -29,7 +28,7 @@ namespace unmcp::apiserver {
 // Example (order matters; see each method):
 //
 //   auto apiserver = ApiServer::Create({.loop = &loop, .cluster = cluster, …});
-//   controller options.apiservers = {apiserver->InProcessChannel()};
+//   controller options.apiservers = {apiserver->InternalChannel()};
 //   loop.Start();
 //   …
 //   apiserver->Shutdown(absl::Seconds(5));   // the loop still turns
@@ -58,8 +57,12 @@ class ApiServer {
 
   // The port that gRPC clients reach.
   virtual int port() const = 0;
-  // For the controller and the gateway of the same process.
-  virtual std::shared_ptr<grpc::Channel> InProcessChannel() = 0;
+  // To the services that clients reach too: the API, and health.
+  virtual std::shared_ptr<grpc::Channel> ApiChannel() = 0;
+  // To the services between unmcp's own parts: the state stream and the Link.
+  // They are on no port: whoever could publish state could capture every
+  // server.
+  virtual std::shared_ptr<grpc::Channel> InternalChannel() = 0;
   // For a link::Caller of the same process, on the same loop.
   virtual link::CompletionDriver* completions() = 0;
   // Ends every session in good order: their streams are told that they are over.

@@ -194,12 +194,12 @@ class ApiServerTest : public ::testing::Test {
                                         .port = 0});
     EXPECT_TRUE(apiserver.ok()) << apiserver.status();
     apiserver_ = *std::move(apiserver);
-    caller_ = link::Caller::Create({&loop_, apiserver_->InProcessChannel(), apiserver_->completions(), [this](bool up) {
+    caller_ = link::Caller::Create({&loop_, apiserver_->InternalChannel(), apiserver_->completions(), [this](bool up) {
                                       if (up) linked_.Notify();
                                     }});
     loop_.Start();
     linked_.Wait();
-    servers_ = v1::ServerService::NewStub(apiserver_->InProcessChannel());
+    servers_ = v1::ServerService::NewStub(apiserver_->ApiChannel());
   }
 
   ~ApiServerTest() override {
@@ -224,7 +224,7 @@ class ApiServerTest : public ::testing::Test {
 
   // A controller whose snapshot is `servers`.
   void Connect(uint64_t epoch, const std::vector<v1::PublishedServer>& servers) {
-    controller_ = std::make_unique<FakeController>(apiserver_->InProcessChannel());
+    controller_ = std::make_unique<FakeController>(apiserver_->InternalChannel());
     controller_->Hello(epoch);
     controller_->Next(v1::SyncResponse::kHello);
     for (const auto& server : servers) controller_->Publish(server);
@@ -428,19 +428,43 @@ TEST_F(ApiServerTest, ServesOnWhenTheStateStreamBreaksAndAsksAgainWhenItIsBack) 
 
 TEST_F(ApiServerTest, ADeposedControllerIsRefused) {
   Connect(7, {Asleep()});
-  FakeController old(apiserver_->InProcessChannel());
+  FakeController old(apiserver_->InternalChannel());
   old.Hello(6);
   EXPECT_EQ(old.Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  FakeController rude(apiserver_->InProcessChannel());
+  FakeController rude(apiserver_->InternalChannel());
   rude.SnapshotEnd();  // without Hello
   EXPECT_EQ(rude.Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   // The leader's stream is untouched; a newer one takes its place.
   controller_->Drain("uid-time", 1);
   EXPECT_TRUE(controller_->Next(v1::SyncResponse::kDrainAnswer).drain_answer().drained());
-  FakeController newer(apiserver_->InProcessChannel());
+  FakeController newer(apiserver_->InternalChannel());
   newer.Hello(8);
   newer.Next(v1::SyncResponse::kHello);
   EXPECT_EQ(controller_->Finish().error_code(), grpc::StatusCode::ABORTED);
+}
+
+TEST_F(ApiServerTest, NobodyOutsideCanPublishStateOrOpenALink) {
+  const auto outside = grpc::CreateChannel(absl::StrCat("127.0.0.1:", apiserver_->port()),
+                                           grpc::InsecureChannelCredentials());
+  FakeController intruder(outside);
+  intruder.Hello(999);
+  EXPECT_EQ(intruder.Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  // Who belongs there is not disturbed.
+  Connect(1, {Asleep()});
+  OpenStreamUntil(200);
+}
+
+TEST_F(ApiServerTest, AServerThatOnlyClosesItsOutputIsReportedAsFailed) {
+  Connect(1, {Awake(1)});
+  Client& stream = OpenStreamUntil(200);
+  Post(stream, kInitialize);
+  Message(stream, 1);
+  Run([&] { cluster_.processes["time-1"]->handler->OnClosed(absl::OkStatus()); });
+  Until([&] { return stream.closed; });
+  // No news of its end comes.
+  const v1::Discovery discovery = controller_->Next(v1::SyncResponse::kDiscovery).discovery();
+  EXPECT_EQ(discovery.incarnation(), 1);
+  EXPECT_TRUE(absl::StrContains(discovery.error(), "output")) << discovery.error();
 }
 
 TEST_F(ApiServerTest, SleepIsRefusedWhileACallIsInFlight) {

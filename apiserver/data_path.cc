@@ -62,6 +62,7 @@ session::HubActivity DataPath::ActivityOf(const std::string& uid) const {
 
 void DataPath::CloseAll(absl::string_view why) {
   for (auto& [uid, runtime] : runtimes_) runtime->CloseAll(why);
+  SendActivity();  // the last of it: the process may be about to end
 }
 
 // ---- from the controller ----------------------------------------------------------

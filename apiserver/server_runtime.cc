@@ -19,6 +19,10 @@ constexpr absl::Duration kNoControllerGrace = absl::Seconds(20);
 // Between attempts to attach to a life that is published but does not answer.
 constexpr absl::Duration kAttachRetry = absl::Milliseconds(100);
 
+// How long after the end of its output news of a process's own end may take: a
+// kubelet looks every second, and tells the API server then.
+constexpr absl::Duration kEndNews = absl::Seconds(5);
+
 constexpr int kDefaultStartupTimeoutSeconds = 120;  // as the CRD's default
 
 absl::Duration StartupTimeout(const v1::MCPServer& server) {
@@ -139,17 +143,21 @@ void ServerRuntime::OnDiscovered(const session::Discovered& discovered) {
 }
 
 void ServerRuntime::OnHandshakeFailed(absl::Status why) {
-  LOG(WARNING) << "server " << server().name() << ": " << why.message();
-  v1::Discovery discovery;
-  discovery.set_server_uid(server().uid());
-  discovery.set_incarnation(route_.incarnation());
-  discovery.set_error(std::string(why.message()));
-  discovery_ = discovery;
-  options_.uplink->Discovered(std::move(discovery));
+  ReportFailure(why.message());
   // From within the hub, which is not to lose its process under its feet.
   options_.loop->Post([this, alive = alive_, attempt = attempt_, why] {
     if (*alive && attempt == attempt_ && attachment_) OnClosed(why);
   });
+}
+
+void ServerRuntime::ReportFailure(absl::string_view why) {
+  LOG(WARNING) << "server " << server().name() << ": " << why;
+  v1::Discovery discovery;
+  discovery.set_server_uid(server().uid());
+  discovery.set_incarnation(route_.incarnation());
+  discovery.set_error(std::string(why));
+  discovery_ = discovery;
+  options_.uplink->Discovered(std::move(discovery));
 }
 
 void ServerRuntime::OnActivity() { options_.uplink->ActivityChanged(this); }
@@ -199,6 +207,12 @@ void ServerRuntime::OnClosed(absl::Status why) {
   draining_ = false;
   hub_->UpstreamDown(absl::UnavailableError(
       absl::StrCat("the process of server \"", server().name(), "\" has ended", why.ok() ? "" : ": ", why.message())));
+  // Another life or none is published next. If neither is, the process goes on
+  // without its output, and is of no use to anybody.
+  if (discovery_.has_value() && !discovery_->error().empty()) return;
+  retry_timer_.Set(kEndNews, [this] {
+    ReportFailure("the server has closed its output (stdout), while its process goes on: it cannot be spoken to");
+  });
 }
 
 void ServerRuntime::Detach(absl::Status why) {

@@ -79,6 +79,8 @@ class ServerRuntime final : public session::SharedHub::Host, public kube::Attach
   void Detach(absl::Status why);
   void SetWaiting(bool waiting);
   void FailWake(session::Unavailable why);
+  // Tells the controller that this life is of no use.
+  void ReportFailure(absl::string_view why);
 
   const Options options_;
   std::shared_ptr<const v1::PublishedServer> published_;

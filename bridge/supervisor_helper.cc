@@ -130,7 +130,8 @@ class Helper {
     // A session of its own: neither a terminal's Ctrl-C nor a kill -9 of
     // unmcp's whole process group reaches it.
     setsid();
-    prctl(PR_SET_NAME, "unmcp-supervisor");  // 15 characters are shown
+    // Another name than unmcp's: `pkill -9 unmcp` is not to end both at once.
+    prctl(PR_SET_NAME, "mcp-supervisor");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     // Everything is blocked: unmcp alone decides when this process ends.
     sigset_t all;

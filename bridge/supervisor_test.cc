@@ -299,7 +299,7 @@ TEST_F(SupervisorTest, SignalsMeantForUnmcpDoNotEndTheHelper) {
   Started first = host_.Spawn({{"cat"}, {kPath}, ""});
   ASSERT_TRUE(first.process.ok());
   const pid_t helper = ParentOf(first.process->pid);
-  EXPECT_EQ(StatusField(helper, "Name"), "unmcp-superviso");
+  EXPECT_EQ(StatusField(helper, "Name"), "mcp-supervisor");
   for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) kill(helper, signal);
   EXPECT_TRUE(host_.Spawn({{"cat"}, {kPath}, ""}).process.ok());
   EXPECT_TRUE(Alive(first.process->pid));

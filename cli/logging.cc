@@ -1,5 +1,7 @@
 #include "cli/logging.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -43,7 +45,7 @@ void InitLogging(const char* program, const LogOptions& options) {
   }
   if (options.format == LogFormat::kText) {
     FLAGS_logtostderr = true;
-    FLAGS_colorlogtostderr = true;  // on terminals only
+    FLAGS_colorlogtostderr = isatty(STDERR_FILENO) != 0;
   } else {
     FLAGS_logtostderr = false;
     FLAGS_stderrthreshold = kNothing;

@@ -30,6 +30,16 @@ void RaiseFileLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Whoever stops services kills after 10 s; what is stuck by then stays stuck.
+constexpr unsigned kStopSeconds = 9;
+
+// A signal handler. The supervisor ends every process when this one is gone.
+void StopTookTooLong(int) {
+  constexpr char kText[] = "unmcp: could not stop in good order in time; everything is ended now\n";
+  [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, kText, sizeof(kText) - 1);
+  _exit(1);
+}
+
 absl::Status RunUp(const UpOptions& options) {
   // Signals are taken by the main thread below; others inherit the mask.
   sigset_t signals;
@@ -52,6 +62,8 @@ absl::Status RunUp(const UpOptions& options) {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  signal(SIGALRM, StopTookTooLong);
+  alarm(kStopSeconds);
   up->Stop();
   return fatal;
 }

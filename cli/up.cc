@@ -37,6 +37,7 @@ constexpr uint64_t kEpoch = 1;
 // answers under way, then processes (SIGTERM, 5 s, SIGKILL: see EmbeddedNode).
 constexpr absl::Duration kStreamGrace = absl::Seconds(2);
 constexpr absl::Duration kRpcGrace = absl::Milliseconds(500);
+constexpr absl::Duration kFlushTime = absl::Milliseconds(50);
 
 std::string Url(const std::string& host, int port) {
   return absl::StrCat("http://", absl::StrContains(host, ':') ? absl::StrCat("[", host, "]") : host, ":", port);
@@ -61,6 +62,7 @@ class UpImpl final : public Up {
     }
     UNMCP_ASSIGN_OR_RETURN(cluster_,
                            kube::EmbeddedCluster::Create({.data_dir = options_.data_dir, .crds = AllCrds()}));
+    UNMCP_RETURN_IF_ERROR(EvictPods());
     supervisor_->Start(&node_loop_);
     UNMCP_ASSIGN_OR_RETURN(
         node_, kube::EmbeddedNode::Create(
@@ -74,7 +76,7 @@ class UpImpl final : public Up {
                                                                      .host = options_.host,
                                                                      .port = options_.grpc_port,
                                                                      .on_ready = [this] { synced_.Notify(); }}));
-    caller_ = link::Caller::Create({&data_loop_, apiserver_->InProcessChannel(), apiserver_->completions(),
+    caller_ = link::Caller::Create({&data_loop_, apiserver_->InternalChannel(), apiserver_->completions(),
                                     [this](bool connected) {
                                       if (connected && !std::exchange(was_linked_, true)) linked_.Notify();
                                     }});
@@ -82,7 +84,7 @@ class UpImpl final : public Up {
         gateway_, gateway::Gateway::Create({.loop = &data_loop_,
                                             .host = options_.host,
                                             .port = options_.port,
-                                            .channel = apiserver_->InProcessChannel(),
+                                            .channel = apiserver_->ApiChannel(),
                                             .caller = caller_.get(),
                                             .registry = registry_.get(),
                                             .metrics_text = [this] {
@@ -93,7 +95,7 @@ class UpImpl final : public Up {
                            controller::Controller::Create({.scheduler = &control_loop_,
                                                            .cluster = cluster_.get(),
                                                            .ns = options_.ns,
-                                                           .apiservers = {apiserver_->InProcessChannel()},
+                                                           .apiservers = {apiserver_->InternalChannel()},
                                                            .epoch = kEpoch,
                                                            .identity = "unmcp-up",
                                                            .random = Random::System()}));
@@ -128,6 +130,8 @@ class UpImpl final : public Up {
     if (!std::exchange(started_, false)) return;
     data_loop_.Post([this] { gateway_->SetServing(false); });
     apiserver_->CloseSessions("unmcp is stopping");
+    // What that told the clients reaches the gateway within the loop's next turns.
+    Wait(&data_loop_, [this](absl::AnyInvocable<void()> done) { data_loop_.After(kFlushTime, std::move(done)); });
     Wait(&data_loop_, [this](absl::AnyInvocable<void()> done) { gateway_->Shutdown(kStreamGrace, std::move(done)); });
     Wait(&control_loop_, [this](absl::AnyInvocable<void()> done) {
       table_informer_.reset();
@@ -147,6 +151,24 @@ class UpImpl final : public Up {
     Notification finished;
     loop->Post([&] { step([&] { finished.Notify(); }); });
     finished.Wait();
+  }
+
+  // What ran when unmcp last ended has ended with it: its Pods are over, as on a
+  // node that is lost. Left alone they would be run again as they were declared
+  // then, whether anybody wants them or not.
+  absl::Status EvictPods() {
+    std::promise<absl::StatusOr<kube::ObjectList>> listed;
+    cluster_->List(kube::PodKind(), options_.ns, {},
+                   [&](absl::StatusOr<kube::ObjectList> pods) { listed.set_value(std::move(pods)); });
+    UNMCP_ASSIGN_OR_RETURN(const kube::ObjectList pods, listed.get_future().get());
+    for (const kube::Object& pod : pods.items) {
+      std::promise<absl::Status> deleted;
+      cluster_->Delete({kube::PodKind(), options_.ns, pod.name()}, {.uid = pod.uid(), .grace_period_seconds = 0},
+                       [&](absl::Status status) { deleted.set_value(std::move(status)); });
+      const absl::Status status = deleted.get_future().get();
+      if (!status.ok() && !absl::IsNotFound(status)) return status;
+    }
+    return absl::OkStatus();
   }
 
   absl::Status ApplyManifests() {

@@ -8,6 +8,7 @@
 #include "controller/controller_state.h"
 #include "controller/observed.h"
 #include "controller/state_publisher.h"
+#include "controller/ledger.h"
 #include "controller/status.h"
 #include "controller/want.h"
 #include "glog/logging.h"
@@ -390,11 +391,35 @@ void Controller::Shutdown(absl::AnyInvocable<void()> done) {
   stopping_ = true;
   shutdown_done_ = std::move(done);
   queue_.Shutdown();
-  executor_.Stop();
-  apiservers_->Shutdown([this] {
-    apiservers_ended_ = true;
-    FinishShutdown();
+  WriteActivity([this] {
+    executor_.Stop();
+    apiservers_->Shutdown([this] {
+      apiservers_ended_ = true;
+      FinishShutdown();
+    });
   });
+}
+
+void Controller::WriteActivity(absl::AnyInvocable<void()> done) {
+  auto pending = std::make_shared<size_t>(1);
+  auto finish = [pending, done = std::make_shared<absl::AnyInvocable<void()>>(std::move(done))] {
+    if (--*pending == 0) (*done)();
+  };
+  for (const auto& [name, server] : servers_) {
+    const v1::MCPServerStatus& status = server->resource.status();
+    v1::MCPServerStatus next = status;
+    FoldActivity(status, server->memory.activity, apiserver_set_, &next);
+    kube::Json patch = MergePatch(status, next);
+    if (patch.empty()) continue;
+    ++*pending;
+    std::vector<Write> writes;
+    writes.push_back({.verb = Write::Verb::kPatchStatus,
+                      .ref = {kube::MCPServerKind(), options_.ns, name},
+                      .body = {{"status", std::move(patch)}},
+                      .resource_version = server->resource.resource_version()});
+    executor_.Run(std::move(writes), [finish](const Executor::Outcome&) { finish(); });
+  }
+  finish();
 }
 
 void Controller::FinishShutdown() {

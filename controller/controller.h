@@ -70,8 +70,9 @@ class Controller {
   // Begins. Once.
   void Start();
 
-  // Begins nothing any more, lets writes that are under way end, closes the
-  // streams, then calls `done`. Before destruction.
+  // Begins nothing any more, lets writes that are under way end, writes down
+  // what servers have done since it was last written, closes the streams, then
+  // calls `done`. Before destruction.
   void Shutdown(absl::AnyInvocable<void()> done);
 
  private:
@@ -108,6 +109,7 @@ class Controller {
   void OnServerPlanDone(const std::string& key, const std::string& uid, const std::vector<EventNote>& events,
                         const Executor::Outcome& outcome);
   void End(const std::string& key, const absl::Status& status);
+  void WriteActivity(absl::AnyInvocable<void()> done);
 
   void Enqueue(const std::string& key, kube::WorkQueue::Priority priority);
   void EnqueueServer(const std::string& name, kube::WorkQueue::Priority priority);

@@ -237,7 +237,7 @@ class Decider {
     if (blocked_) return Stop(pod, blocked_->reason(), blocked_->message());
     if (pod.finished) return Fail(pod, "PodFailed", absl::StrCat("the server's Pod has ended: ", pod.message));
     if (memory.discovery_incarnation == pod.incarnation && !memory.discovery_error.empty()) {
-      return Fail(pod, "HandshakeFailed", absl::StrCat("the server did not answer initialize as it should: ",
+      return Fail(pod, "HandshakeFailed", absl::StrCat("the server cannot be spoken to: ",
                                                        memory.discovery_error));
     }
     Present(pod);
@@ -247,7 +247,7 @@ class Decider {
       if (seen_.now >= StartDeadline()) {
         return Fail(pod, pod.waiting_reason.empty() ? "StartTimeout" : pod.waiting_reason,
                     absl::StrCat("the server was not ready ", StartupTimeout(), " s after its start",
-                                 pod.message.empty() ? "" : "; its last words: ", pod.message,
+                                 pod.message.empty() ? "" : "; what is known of it: ", pod.message,
                                  "; if it needs longer, raise spec.startupTimeout"));
       }
       LookAgain(StartDeadline());
@@ -287,9 +287,7 @@ class Decider {
       }
       if (discovered()) plan_.memory.failures = 0;
     } else if (!pod.running && !IsOnItsWay(pod.waiting_reason)) {
-      const std::string message =
-          pod.message.empty() ? "the server's container does not start"
-                              : absl::StrCat("the server's last words: ", pod.message);
+      const std::string message = pod.message.empty() ? "the server's container does not start" : pod.message;
       if (status_.phase() != "Degraded") Event(true, pod.waiting_reason, message);
       next_.set_phase("Degraded");
       NotReady(pod.waiting_reason, message);

@@ -122,8 +122,8 @@ struct Gateway::Impl final : public HttpHandler {
     const absl::string_view host = authority.empty() ? *head.Find("Host") : authority;
     if (policy.AllowsHost(host)) return true;
     Reject(responder, 403,
-           absl::StrCat("Host \"", host.substr(0, 256), "\" is not allowed; use localhost or allow the name when ",
-                        "starting unmcp"),
+           absl::StrCat("Host \"", host.substr(0, 256), "\" is not allowed; use localhost, or the address that --host ",
+                        "names"),
            "host");
     return false;
   }
@@ -133,7 +133,7 @@ struct Gateway::Impl final : public HttpHandler {
     if (!origin) return true;
     if (head.Count("Origin") > 1 || !policy.AllowsOrigin(*origin)) {
       Reject(responder, 403,
-             absl::StrCat("Origin \"", origin->substr(0, 256), "\" is not allowed; allow it when starting unmcp"),
+             absl::StrCat("Origin \"", origin->substr(0, 256), "\" is not allowed; only pages of this machine may connect"),
              "origin");
       return false;
     }

@@ -120,7 +120,7 @@ void Hub::OnServerRequest(absl::string_view message, const Envelope& envelope) {
   if (session == nullptr) {
     return refuse(kInternalError,
                   "it cannot be told which client is meant: several share this server; ask during a call, while no "
-                  "other client has one (or run the server with isolation: session)");
+                  "other client has one");
   }
   if (!(session->*capability)) return refuse(kMethodNotFound, absl::StrCat("the client does not serve ", method));
   if (server_requests_.size() >= kMaxServerRequests || envelope.id.size() > kMaxIdBytes ||
