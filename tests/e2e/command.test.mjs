@@ -1,6 +1,6 @@
 // `unmcp up` as a command: what it prints, how it fails, how it stops.
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -178,4 +178,42 @@ test('started again it has what it had', async (t) => {
   assert.ok(after.status.totalRequests >= before.status.totalRequests, 'requests are counted over restarts');
   const again = await RawSession.connect(t, second.sse('echo'));
   assert.equal(text((await again.tool(1, 'echo', { text: 'again' })).result), 'again');
+});
+
+test('every request is counted over a stop and a start, also those of the last moment', async (t) => {
+  const first = await Unmcp.up(t, { servers: { echo: echo() } });
+  const session = await RawSession.connect(t, first.sse('echo'));
+  for (let id = 1; id <= 50; id++) await session.tool(id, 'echo', { text: 'x' });
+  assert.equal(await first.stop(), 0);
+  const second = await Unmcp.up(t, { dataDir: first.dataDir, tag: first.tag });
+  const { status } = await second.server('echo');
+  assert.equal(status.totalRequests, 52); // initialize and initialized, and the calls
+  assert.equal(status.currentConnections, 0);
+});
+
+test('what ran before a restart runs as it is declared now, and not as it was', async (t) => {
+  const declared = (mark) => echo({ idleTimeout: -1, args: [`--mark=${mark}`] });
+  const first = await Unmcp.up(t, { servers: { echo: declared('old') } });
+  await RawSession.connect(t, first.sse('echo'));
+  const before = await first.server('echo');
+  assert.equal(await first.stop(), 0);
+
+  const second = await Unmcp.up(t, { dataDir: first.dataDir, tag: first.tag, servers: { echo: declared('new') } });
+  await RawSession.connect(t, second.sse('echo'));
+  const commandLines = second.serverProcesses().map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+  assert.equal(commandLines.length, 1);
+  assert.ok(commandLines[0].includes('--mark=new'), commandLines[0]);
+  const after = await second.server('echo');
+  assert.equal(after.status.incarnation, before.status.incarnation + 1, 'there was no life in between');
+});
+
+test('SIGTERM: a call in flight is answered with an error before its stream ends', async (t) => {
+  const unmcp = await Unmcp.up(t, { servers: { echo: echo() } });
+  const session = await RawSession.connect(t, unmcp.sse('echo'));
+  const call = session.tool(1, 'hang');
+  await unmcp.phase('echo', 'Ready', { and: (status) => !status.isIdle });
+  unmcp.process.kill('SIGTERM');
+  const { error } = await call;
+  assert.equal(error.code, -32603);
+  assert.match(error.message, /stopping/);
 });

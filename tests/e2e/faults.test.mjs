@@ -1,10 +1,12 @@
 // Processes that die, do not start, or will not end.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { RawSession, request, sdks, text } from './lib/clients.mjs';
 import { alive } from './lib/processes.mjs';
-import { echo, everything, Unmcp } from './lib/unmcp.mjs';
+import { echo, everything, temporaryDirectory, Unmcp } from './lib/unmcp.mjs';
 import { until, within } from './lib/until.mjs';
 
 const kAtOnce = 1000; // ms: a caller must not wait for a timeout
@@ -130,4 +132,16 @@ test('a server that cannot start is 503 with Retry-After, says why, and harms no
   }
   const session = await RawSession.connect(t, unmcp.sse('echo'));
   assert.equal(text((await session.tool(1, 'echo', { text: 'fine' })).result), 'fine');
+});
+
+test('a server that closes its output and lives on is ended, said to fail, and tried again', async (t) => {
+  // The first lives are mute; what comes later is in order.
+  const flag = join(temporaryDirectory(t), 'mended');
+  const script = `if [ -e ${flag} ]; then exec ${echo().command[0]}; fi; exec >&-; exec sleep 1000`;
+  const unmcp = await Unmcp.up(t, { servers: { mute: { command: ['sh', '-c', script] } } });
+  const failed = await unmcp.phase('mute', 'Degraded', { within: 20_000 });
+  assert.match(JSON.stringify(failed.status.conditions), /stdout|output/);
+  await until('its process is gone', () => unmcp.serverProcesses().length === 0);
+  writeFileSync(flag, '');
+  await answeredAgain(t, unmcp, 'mute');
 });
