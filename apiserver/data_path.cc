@@ -1,5 +1,6 @@
 #include "apiserver/data_path.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -11,9 +12,13 @@
 namespace unmcp::apiserver {
 namespace {
 
-// How often a server's activity is told to the controller: idle timeouts count
-// in seconds, and the API reads this process's own figures.
+// How often servers' activity is told to the controller: idle timeouts count in
+// seconds.
 constexpr absl::Duration kActivityInterval = absl::Seconds(1);
+
+// And how soon when it has not been told for longer: what a client does is seen
+// in the API at once, and what belongs together is told together.
+constexpr absl::Duration kActivityDelay = absl::Milliseconds(10);
 
 // Answers an exchange that reaches no server.
 void Refuse(std::unique_ptr<session::Exchange> exchange, int code, const absl::Status& status, int retry_after) {
@@ -158,10 +163,13 @@ void DataPath::Discovered(v1::Discovery discovery) {
 void DataPath::ActivityChanged(ServerRuntime* runtime) {
   if (!runtimes_.contains(runtime->server().uid())) return;  // being removed
   dirty_.insert(runtime->server().uid());
-  if (!activity_timer_.pending()) activity_timer_.Set(kActivityInterval, [this] { SendActivity(); });
+  if (activity_timer_.pending()) return;
+  const absl::Duration due = activity_sent_ + kActivityInterval - options_.loop->Now();
+  activity_timer_.Set(std::clamp(due, kActivityDelay, kActivityInterval), [this] { SendActivity(); });
 }
 
 void DataPath::SendActivity() {
+  activity_sent_ = options_.loop->Now();
   for (const std::string& uid : std::exchange(dirty_, {})) {
     auto it = runtimes_.find(uid);
     if (it == runtimes_.end()) continue;

@@ -66,6 +66,7 @@ class DataPath final : public StateListener, public ServerRuntime::Uplink {
   absl::flat_hash_set<std::string> unseen_;  // of the snapshot that is being received
   absl::flat_hash_set<std::string> dirty_;   // activity to be told
   Timer activity_timer_;
+  absl::Time activity_sent_ = absl::InfinitePast();
 
   mutable Mutex activity_mutex_;
   absl::flat_hash_map<std::string, session::HubActivity> activity_ ABSL_GUARDED_BY(activity_mutex_);

@@ -47,9 +47,10 @@ std::string FailureOf(const v1::MCPServerStatus& status) {
   return "";
 }
 
-bool IsRequested(const v1::MCPServerStatus& status) {
+// Whether it runs for clients, and not to be discovered.
+bool HasClients(const v1::MCPServerStatus& status) {
   for (const v1::Condition& condition : status.conditions()) {
-    if (condition.type() == "Requested") return condition.status() == "True";
+    if (condition.type() == "Requested") return condition.status() == "True" && condition.reason() == "Clients";
   }
   return false;
 }
@@ -74,7 +75,7 @@ std::optional<std::string> ServerTable::Observe(const kube::Object& object) {
   // While it starts or stops, another phase follows at once; so it does when a
   // server runs that was started only to learn what it is.
   const bool settled =
-      status.phase() == "Asleep" || status.phase() == "Waiting" || (status.phase() == "Ready" && IsRequested(status));
+      status.phase() == "Asleep" || status.phase() == "Waiting" || (status.phase() == "Ready" && HasClients(status));
   const bool discovered = settled && status.discovered_generation() == object.generation();
   if (failure.empty() && !discovered) return std::nullopt;
   printed_.insert(object.uid());

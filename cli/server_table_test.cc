@@ -24,7 +24,7 @@ TEST(ServerTableTest, LinesAreAlignedForTheServersExpected) {
                                                    "toolCount":13})")),
             "  everything   Asleep     13 tools    http://127.0.0.1:8080/api/v1/servers/everything/sse");
   EXPECT_EQ(table.Observe(Server("fs", R"({"phase":"Ready","observedGeneration":2,"discoveredGeneration":2,
-                                           "toolCount":1,"conditions":[{"type":"Requested","status":"True"}]})")),
+                                           "toolCount":1,"conditions":[{"type":"Requested","status":"True","reason":"Clients"}]})")),
             "  fs           Ready      1 tool      http://127.0.0.1:8080/api/v1/servers/fs/sse");
   EXPECT_EQ(table.Observe(Server("broken", R"({"phase":"Degraded","observedGeneration":2,"conditions":[
                 {"type":"Ready","status":"False","reason":"CrashLoopBackOff","message":"npx: not found\nexit 127\n"}]})")),
@@ -47,7 +47,7 @@ TEST(ServerTableTest, AServerIsPrintedOnceWhenItIsKnown) {
   EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Stopping","observedGeneration":2,"discoveredGeneration":2})")),
             std::nullopt);
   EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Ready","observedGeneration":2,"discoveredGeneration":2,
-                                          "conditions":[{"type":"Requested","status":"False"}]})")),
+                                          "conditions":[{"type":"Requested","status":"True","reason":"Discovery"}]})")),
             std::nullopt);
   const auto known = Server("a", R"({"phase":"Asleep","observedGeneration":2,"discoveredGeneration":2})");
   EXPECT_EQ(table.Observe(known), "  a   Asleep     no tools    http://127.0.0.1:8080/api/v1/servers/a/sse");
