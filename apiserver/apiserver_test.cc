@@ -94,6 +94,9 @@ class FakeCluster final : public kube::Cluster {
     return nullptr;
   }
   void Logs(const kube::ObjectRef&, kube::LogOptions, kube::Callback<std::string>) override { FAIL(); }
+  std::unique_ptr<kube::Watch> FollowLogs(const kube::ObjectRef&, kube::LogOptions, kube::LogCallbacks) override {
+    return nullptr;
+  }
 
   std::map<std::string, std::shared_ptr<FakeProcess::Shared>> processes;
 };

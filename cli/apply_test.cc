@@ -67,6 +67,9 @@ class Contended final : public kube::Cluster {
     std::abort();
   }
   void Logs(const kube::ObjectRef&, kube::LogOptions, kube::Callback<std::string>) override { std::abort(); }
+  std::unique_ptr<kube::Watch> FollowLogs(const kube::ObjectRef&, kube::LogOptions, kube::LogCallbacks) override {
+    std::abort();
+  }
 
   int patches = 0;
 

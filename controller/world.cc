@@ -56,6 +56,9 @@ class World::Cut final : public kube::Cluster {
   void Attach(const kube::ObjectRef&, kube::AttachOptions,
               kube::Callback<std::unique_ptr<kube::Attachment>>) override {}
   void Logs(const kube::ObjectRef&, kube::LogOptions, kube::Callback<std::string>) override {}
+  std::unique_ptr<kube::Watch> FollowLogs(const kube::ObjectRef&, kube::LogOptions, kube::LogCallbacks) override {
+    return nullptr;
+  }
 
  private:
   // Whether the write is to be made.

@@ -191,6 +191,7 @@ absl::StatusOr<RestRoute> ReadBinding(const MethodDescriptor* method, const goog
 
 absl::Status ReadMethod(const MethodDescriptor* method, std::vector<RestRoute>* routes) {
   if (!method->options().HasExtension(google::api::http)) return absl::OkStatus();
+  if (method->server_streaming()) return absl::OkStatus();
   const google::api::HttpRule& rule = method->options().GetExtension(google::api::http);
   std::vector<const google::api::HttpRule*> rules = {&rule};
   for (const google::api::HttpRule& more : rule.additional_bindings()) rules.push_back(&more);

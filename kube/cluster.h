@@ -145,6 +145,13 @@ struct LogOptions {
   int tail_lines = 0;
 };
 
+struct LogCallbacks {
+  // Some whole lines.
+  absl::AnyInvocable<void(std::string)> on_text;
+  // Called once at the most, last.
+  absl::AnyInvocable<void(absl::Status)> on_end;
+};
+
 // Thread safety: thread safe.
 class Cluster {
  public:
@@ -173,6 +180,11 @@ class Cluster {
   // The kept tail of a container's log (stderr; stdout too unless it is the
   // protocol's).
   virtual void Logs(const ObjectRef& pod, LogOptions options, Callback<std::string> done) = 0;
+
+  // The same, then what is written from then on, until the Pod is gone or its
+  // container has ended for good (OK). Errors come through on_end too. The
+  // callbacks of one stream never run at the same time.
+  virtual std::unique_ptr<Watch> FollowLogs(const ObjectRef& pod, LogOptions options, LogCallbacks callbacks) = 0;
 };
 
 }  // namespace unmcp::kube

@@ -50,6 +50,7 @@ class EventStore final : public Cluster {
   }
   void Attach(const ObjectRef&, AttachOptions, Callback<std::unique_ptr<Attachment>>) override {}
   void Logs(const ObjectRef&, LogOptions, Callback<std::string>) override {}
+  std::unique_ptr<Watch> FollowLogs(const ObjectRef&, LogOptions, LogCallbacks) override { return nullptr; }
 
   std::map<std::string, Json> events;
   std::deque<Callback<Object>> unanswered;

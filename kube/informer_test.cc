@@ -52,6 +52,7 @@ class ScriptedCluster final : public Cluster {
   void Delete(const ObjectRef&, DeleteOptions, DoneCallback) override {}
   void Attach(const ObjectRef&, AttachOptions, Callback<std::unique_ptr<Attachment>>) override {}
   void Logs(const ObjectRef&, LogOptions, Callback<std::string>) override {}
+  std::unique_ptr<Watch> FollowLogs(const ObjectRef&, LogOptions, LogCallbacks) override { return nullptr; }
 
   std::deque<ListCall> lists;
   std::deque<WatchCall> watches;

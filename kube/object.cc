@@ -46,6 +46,16 @@ const Kind& EventKind() {
   return *kind;
 }
 
+const Kind& SecretKind() {
+  static const Kind* const kind = new Kind{"", "v1", "secrets", "Secret"};
+  return *kind;
+}
+
+const Kind& ConfigMapKind() {
+  static const Kind* const kind = new Kind{"", "v1", "configmaps", "ConfigMap"};
+  return *kind;
+}
+
 const Kind& LeaseKind() {
   static const Kind* const kind = new Kind{"coordination.k8s.io", "v1", "leases", "Lease"};
   return *kind;

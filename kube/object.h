@@ -35,6 +35,8 @@ const Kind& PodKind();
 const Kind& ServiceKind();
 const Kind& EventKind();
 const Kind& LeaseKind();
+const Kind& SecretKind();
+const Kind& ConfigMapKind();
 const Kind& MCPServerKind();
 const Kind& MCPPoolKind();
 

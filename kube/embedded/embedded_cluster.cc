@@ -185,6 +185,11 @@ void EmbeddedCluster::Logs(const ObjectRef& pod, LogOptions options, Callback<st
       });
 }
 
+std::unique_ptr<Watch> EmbeddedCluster::FollowLogs(const ObjectRef&, LogOptions, LogCallbacks callbacks) {
+  callbacks.on_end(absl::UnimplementedError("logs cannot be followed yet"));
+  return nullptr;
+}
+
 void EmbeddedCluster::Enqueue(Call call) {
   loop_.Post([this, call = std::move(call)]() mutable {
     queue_.push_back(std::move(call));

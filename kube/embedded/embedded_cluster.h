@@ -81,6 +81,7 @@ class EmbeddedCluster final : public Cluster {
                                     WatchCallbacks callbacks) override;
   void Attach(const ObjectRef& pod, AttachOptions options, Callback<std::unique_ptr<Attachment>> done) override;
   void Logs(const ObjectRef& pod, LogOptions options, Callback<std::string> done) override;
+  std::unique_ptr<Watch> FollowLogs(const ObjectRef& pod, LogOptions options, LogCallbacks callbacks) override;
 
  private:
   // `attempt` runs against the state in memory and keeps its outcome; it runs

@@ -62,6 +62,8 @@ absl::StatusOr<std::unique_ptr<const Registry>> Registry::Create(const std::vect
   add({ServiceKind(), true, true, nullptr});
   add({EventKind(), false, false, nullptr});
   add({LeaseKind(), false, false, nullptr});
+  add({SecretKind(), false, false, nullptr});
+  add({ConfigMapKind(), false, false, nullptr});
   for (const Json& crd : crds) {
     UNMCP_ASSIGN_OR_RETURN(KindInfo info, ParseCrd(crd));
     const std::string resource = GroupResource(info.kind);
