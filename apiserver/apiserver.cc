@@ -10,6 +10,7 @@
 #include "apiserver/directory.h"
 #include "apiserver/metrics.h"
 #include "apiserver/server_service.h"
+#include "apiserver/session_service.h"
 #include "apiserver/state_service.h"
 #include "common/mutex.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -54,6 +55,10 @@ class ApiServerImpl final : public ApiServer {
         state_service_(options_.loop, process_, &data_path_),
         server_service_(
             &directory_, [this](const std::string& uid) { return data_path_.ActivityOf(uid); }, process_),
+        session_service_(options_.loop,
+                         [this](session::ExchangeRequest request, std::unique_ptr<session::Exchange> exchange) {
+                           data_path_.Accept(std::move(request), std::move(exchange));
+                         }),
         callee_(link::Callee::Create({options_.loop, [this](session::ExchangeRequest request,
                                                             std::unique_ptr<session::Exchange> exchange) {
                                         data_path_.Accept(std::move(request), std::move(exchange));
@@ -86,6 +91,7 @@ class ApiServerImpl final : public ApiServer {
         options_.port);
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(&server_service_);
+    builder.RegisterService(&session_service_);
     api_server_ = builder.BuildAndStart();
     if (!api_server_ || port_ == 0) {
       return absl::UnavailableError(absl::StrCat("cannot listen for gRPC on ", address, ": the port is in use, or ",
@@ -133,6 +139,7 @@ class ApiServerImpl final : public ApiServer {
   DataPath data_path_;
   StateService state_service_;
   ServerService server_service_;
+  SessionService session_service_;
   std::unique_ptr<link::Callee> callee_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> internal_server_;
