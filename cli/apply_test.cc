@@ -133,7 +133,7 @@ TEST_F(ApplyTest, WritesNothingWhenNothingChanged) {
   ASSERT_EQ(Outcome(Apply({server})), "a:created");
   const std::string before = Get(ServerRef("a")).resource_version();
   // Not even because of the defaults that the cluster filled in.
-  EXPECT_EQ(Get(ServerRef("a")).spec()["startupTimeout"], 120);
+  EXPECT_EQ(Get(ServerRef("a")).spec()["pool"], "default");
   EXPECT_EQ(Outcome(Apply({server})), "a:unchanged");
   EXPECT_EQ(Get(ServerRef("a")).resource_version(), before);
 }
@@ -144,8 +144,7 @@ TEST_F(ApplyTest, TheManifestIsTheWholeSpec) {
             "a:created");
   EXPECT_EQ(Outcome(Apply({Server("a", R"({"command":["y"],"env":[{"name":"B","value":"3"}]})")})), "a:configured");
   const kube::Object live = Get(ServerRef("a"));
-  EXPECT_EQ(live.spec(), Json::parse(R"({"command":["y"],"env":[{"name":"B","value":"3"}],"pool":"default",
-                                         "startupTimeout":120,"transport":{"type":"stdio"}})"));
+  EXPECT_EQ(live.spec(), Json::parse(R"({"command":["y"],"env":[{"name":"B","value":"3"}],"pool":"default"})"));
   EXPECT_EQ(live.generation(), 2);
 }
 
@@ -205,8 +204,7 @@ TEST_F(ApplyTest, GivesUpAgainstAWriterThatNeverStops) {
 }
 
 TEST(ApplyPatchTest, SaysOnlyWhatDiffers) {
-  const auto live = Server("a", R"({"pool":"default","startupTimeout":120,"transport":{"type":"stdio"},
-                                    "command":["x"],"suspend":true})");
+  const auto live = Server("a", R"({"pool":"default","command":["x"],"suspend":true})");
   EXPECT_EQ(ApplyPatch(live, Server("a", R"({"command":["x","y"]})")),
             Json::parse(R"({"spec":{"command":["x","y"],"suspend":null}})"));
   EXPECT_EQ(ApplyPatch(live, Server("a", R"({"command":["x"],"suspend":true})")), Json::object());

@@ -20,6 +20,7 @@
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "unmcp/v1/options.pb.h"
 
 namespace unmcp {
 namespace {
@@ -219,6 +220,7 @@ void ReadValue(const Json& json, google::protobuf::Value* out) {
   }
 }
 
+bool IsFreeForm(const Descriptor* type) { return type->file()->name() == "google/protobuf/struct.proto"; }
 bool IsWrapper(const Descriptor* type) { return type->file()->name() == "google/protobuf/wrappers.proto"; }
 
 // Letters only and in lower case, so that "idle_timeout" is near "idleTimeout".
@@ -272,6 +274,9 @@ class Reader {
 
   absl::Status ReadMessage(const Json& json, const std::string& path, Message* message) {
     const Descriptor* type = message->GetDescriptor();
+    if (IsFreeForm(type) && JsonDepth(json) > kMaxStructDepth) {
+      return Error(path, absl::StrCat("is nested deeper than ", kMaxStructDepth, " levels"));
+    }
     if (type == google::protobuf::Timestamp::descriptor()) {
       return ReadTimestamp(json, path, static_cast<google::protobuf::Timestamp*>(message));
     }
@@ -392,8 +397,11 @@ class Reader {
         break;
       }
       case FieldDescriptor::CPPTYPE_STRING: {
-        if (!json.is_string()) return WrongType(path, "a string", json);
-        std::string value = json.get<std::string>();
+        const bool quantity = field->options().GetExtension(v1::rules).quantity();
+        if (!json.is_string() && !(quantity && json.is_number())) {
+          return WrongType(path, quantity ? "a quantity such as \"500m\"" : "a string", json);
+        }
+        std::string value = json.is_string() ? json.get<std::string>() : JsonText(json);
         if (field->type() == FieldDescriptor::TYPE_BYTES && !absl::Base64Unescape(json.get<std::string>(), &value)) {
           return Error(path, "must be base64");
         }
@@ -564,6 +572,13 @@ absl::StatusOr<Json> ParseJson(absl::string_view text) {
   DocumentBuilder builder;
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) return absl::InvalidArgumentError(builder.error());
   return builder.Take();
+}
+
+int JsonDepth(const Json& json) {
+  if (!json.is_structured()) return 0;
+  int deepest = 0;
+  for (const Json& child : json) deepest = std::max(deepest, JsonDepth(child));
+  return deepest + 1;
 }
 
 std::string JsonText(const Json& json) {

@@ -284,10 +284,70 @@ TEST(ValidateRulesTest, NamesTheBrokenRule) {
             "spec.env[0].name: must match ^[-._a-zA-Z][-._a-zA-Z0-9]*$, which \"A=B\" does not");
   EXPECT_EQ(RuleError(R"({"spec":{"env":[{"name":"A"},{"name":"B"},{"name":"A"}]}})"),
             "spec.env[2].name: \"A\" is already in spec.env[0]; keep one of the two");
-  EXPECT_EQ(RuleError(R"({"spec":{"transport":{"type":"sse"}}})"),
-            "spec.transport.type: must be \"stdio\", not \"sse\"");
+  EXPECT_EQ(RuleError(R"({"spec":{"transport":{"type":"http"}}})"),
+            "spec.transport.type: must be one of \"stdio\", \"sse\", \"streamable-http\", not \"http\"");
   EXPECT_EQ(RuleError(R"({"status":{"conditions":[{"type":"Ready","status":"Maybe"}]}})"),
             "status.conditions[0].status: must be one of \"True\", \"False\", \"Unknown\", not \"Maybe\"");
+}
+
+constexpr char kCpu[] = R"({"spec":{"resources":{"limits":{"cpu":)";
+
+TEST(ValidateRulesTest, QuantitiesHaveKubernetesGrammar) {
+  for (const char* good : {"1", "0", "500m", "0.5", ".5", "2.", "256Mi", "1G", "1e3", "12E", "1E-2", "7u"}) {
+    const auto server = Read<v1::MCPServer>(absl::StrCat(kCpu, "\"", good, "\"}}}}"));
+    EXPECT_TRUE(ValidateRules(server).ok()) << good << ": " << ValidateRules(server);
+  }
+  for (const char* bad : {"-1", "+1", "1 Gi", "1mi", "1MB", "Gi", "1.2.3", ".", "1e", "0x10", "1\\n"}) {
+    EXPECT_THAT(RuleError(absl::StrCat(kCpu, "\"", bad, "\"}}}}")),
+                HasSubstr("spec.resources.limits.cpu: must be an amount"))
+        << bad;
+  }
+}
+
+TEST(ValidateRulesTest, QuantitiesMayBeNumbersInJson) {
+  const auto cpu = [](absl::string_view number) {
+    return Read<v1::MCPServer>(absl::StrCat(kCpu, number, "}}}}")).spec().resources().limits().cpu();
+  };
+  EXPECT_EQ(cpu("2"), "2");
+  EXPECT_EQ(cpu("0.5"), "0.5");
+  EXPECT_EQ(cpu("9007199254740993"), "9007199254740993");
+  EXPECT_THAT(RuleError(absl::StrCat(kCpu, "-1}}}}")), HasSubstr("not \"-1\""));
+  EXPECT_EQ(ReadError(absl::StrCat(kCpu, "true}}}}")),
+            "spec.resources.limits.cpu: must be a quantity such as \"500m\", not a boolean");
+  EXPECT_EQ(ReadError(R"({"name":7})"), "name: must be a string, not a number");
+}
+
+// A pattern on a long value: an Authorization header of a few kilobytes.
+TEST(ValidateRulesTest, PatternsTakeLongValues) {
+  v1::MCPServer server;
+  v1::HttpHeader* header = server.mutable_spec()->add_headers();
+  header->set_name("X-Token");
+  header->set_value(std::string(16384, 'x'));
+  EXPECT_TRUE(ValidateRules(server).ok()) << ValidateRules(server);
+  header->set_value("a\r\nX-Other: b");
+  EXPECT_THAT(std::string(ValidateRules(server).message()), HasSubstr("spec.headers[0].value: must match"));
+}
+
+TEST(ValidateRulesTest, PodTemplatesAreBounded) {
+  const auto nested = [](int levels) {
+    std::string text = "1";
+    for (int i = 0; i < levels; ++i) text = absl::StrCat(R"({"a":)", text, "}");
+    return absl::StrCat(R"({"spec":{"podTemplate":)", text, "}}");
+  };
+  const auto deepest = Read<v1::MCPServer>(nested(32));
+  EXPECT_TRUE(ValidateRules(deepest).ok()) << ValidateRules(deepest);
+  // It survives the wire, where protobuf has a bound of its own.
+  v1::SyncRequest change;
+  *change.mutable_change()->mutable_server()->mutable_server() = deepest;
+  EXPECT_TRUE(v1::SyncRequest().ParseFromString(change.SerializeAsString()));
+  EXPECT_EQ(ReadError(nested(33)), "spec.podTemplate: is nested deeper than 32 levels");
+
+  v1::MCPServer server;
+  auto& fields = *server.mutable_spec()->mutable_pod_template()->mutable_fields();
+  fields["a"].set_string_value(std::string(60 << 10, 'x'));
+  EXPECT_TRUE(ValidateRules(server).ok()) << ValidateRules(server);
+  fields["b"].set_string_value(std::string(5 << 10, 'x'));
+  EXPECT_THAT(std::string(ValidateRules(server).message()), HasSubstr("at most 65536 are allowed"));
 }
 
 TEST(ValidateRulesTest, CountsEntriesAndCharacters) {

@@ -1,7 +1,7 @@
 // ValidateRules of proto_json.h.
 #include <cstdint>
 #include <map>
-#include <regex>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -12,6 +12,8 @@
 #include "common/proto_json.h"
 #include "common/status_macros.h"
 #include "google/protobuf/descriptor.h"
+#include "google/protobuf/struct.pb.h"
+#include "re2/re2.h"
 #include "unmcp/v1/options.pb.h"
 
 namespace unmcp {
@@ -33,19 +35,24 @@ size_t Characters(const std::string& utf8) {
 
 std::string Quoted(const std::string& text) { return JsonText(text); }
 
+// A whole Pod fits several times; it is kept with the resource and sent with
+// every change of it.
+constexpr size_t kMaxStructBytes = 64 << 10;
+
+// RE2, as Kubernetes matches the same patterns: in linear time and without
+// recursion, however long the value.
 bool Matches(const std::string& text, const std::string& pattern) {
   // Compiling costs a hundred times the match. Patterns come from the linked
   // schema, so there is a handful of them.
-  static thread_local std::unordered_map<std::string, std::regex> compiled;
-  auto it = compiled.find(pattern);
-  if (it == compiled.end()) it = compiled.emplace(pattern, std::regex(pattern, std::regex::ECMAScript)).first;
-  return std::regex_match(text, it->second);
+  static thread_local std::unordered_map<std::string, std::unique_ptr<RE2>> compiled;
+  std::unique_ptr<RE2>& regex = compiled[pattern];
+  if (regex == nullptr) regex = std::make_unique<RE2>(pattern);
+  return RE2::FullMatch(text, *regex);
 }
 
 absl::Status CheckString(const std::string& value, const std::string& path, const v1::FieldRules& rules) {
   const size_t characters = Characters(value);
-  // Lengths first: std::regex recurses once per character, and an answer never
-  // repeats what is too long.
+  // Lengths first: an answer never repeats what is too long.
   if (rules.max_length() > 0 && characters > static_cast<size_t>(rules.max_length())) {
     return Broken(path, absl::StrCat("is ", characters, " characters long; at most ", rules.max_length(),
                                      " are allowed"));
@@ -62,6 +69,10 @@ absl::Status CheckString(const std::string& value, const std::string& path, cons
   if (!rules.pattern().empty() && !Matches(value, rules.pattern())) {
     return Broken(path, absl::StrCat("must match ", rules.pattern(), ", which ", Quoted(value), " does not"));
   }
+  if (rules.quantity() && !Matches(value, kQuantityPattern)) {
+    return Broken(path, absl::StrCat("must be an amount that is not negative, such as \"500m\" or \"256Mi\", not ",
+                                     Quoted(value)));
+  }
   return absl::OkStatus();
 }
 
@@ -73,6 +84,16 @@ absl::Status CheckInteger(int64_t value, const std::string& path, const v1::Fiel
     return Broken(path, absl::StrCat("must be at most ", rules.maximum()));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckStruct(const Message& fields, const std::string& path) {
+  const nlohmann::json json = ToJson(fields);
+  if (JsonDepth(json) > kMaxStructDepth) {
+    return Broken(path, absl::StrCat("is nested deeper than ", kMaxStructDepth, " levels"));
+  }
+  const size_t bytes = JsonText(json).size();
+  if (bytes <= kMaxStructBytes) return absl::OkStatus();
+  return Broken(path, absl::StrCat("is ", bytes, " bytes of JSON; at most ", kMaxStructBytes, " are allowed"));
 }
 
 absl::Status CheckMessage(const Message& message, const std::string& path);
@@ -136,6 +157,7 @@ absl::Status CheckRepeated(const Message& message, const FieldDescriptor* field,
 
 absl::Status CheckMessage(const Message& message, const std::string& path) {
   const Descriptor* type = message.GetDescriptor();
+  if (type == google::protobuf::Struct::descriptor()) return CheckStruct(message, path);
   const Reflection* reflection = message.GetReflection();
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);

@@ -206,6 +206,7 @@ def system_deps():
         "glog": (["glog", "gflags"], []),
     })
     _one("nlohmann_json", "nlohmann-json3-dev", ["nlohmann/json.hpp"], [], targets = {"json": ([], [])})
+    _one("com_googlesource_code_re2", "libre2-dev", ["re2/re2.h"], [], targets = {"re2": (["re2", "pthread"], [])})
     _one("curl", "libcurl4-openssl-dev", ["x86_64-linux-gnu/curl/curl.h"], ["curl"])
     _one("openssl", "libssl-dev", ["openssl/ssl.h"], [], targets = {
         "ssl": (["ssl", "crypto"], []),

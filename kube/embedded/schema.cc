@@ -1,7 +1,6 @@
 #include "kube/embedded/schema.h"
 
 #include <cmath>
-#include <regex>
 #include <set>
 #include <utility>
 
@@ -9,13 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "re2/re2.h"
 
 namespace unmcp::kube {
 namespace {
 
-// The matcher recurses several times per character: this much stays well below a
-// thread's stack, and names, the things with patterns, are shorter.
-constexpr int64_t kMaxPatternInput = 1024;
 // Schemas are trees written by tools; recursion stops before the stack does.
 constexpr int kMaxSchemaDepth = 64;
 
@@ -46,9 +43,10 @@ int64_t Characters(const std::string& utf8) {
 
 }  // namespace
 
+// RE2 matches in linear time, and is what Kubernetes matches patterns with.
 struct Schema::Pattern {
-  std::string text;
-  std::regex regex;
+  explicit Pattern(const std::string& text) : regex(text, RE2::Quiet) {}
+  RE2 regex;
 };
 
 Schema::Schema() = default;
@@ -146,12 +144,9 @@ absl::Status Schema::ParseBounds(const Json& json, const std::string& path) {
   exclusive_maximum_ = IsTrue(json, "exclusiveMaximum");
   if (const Json* pattern = Find(json, "pattern"); pattern != nullptr) {
     if (!pattern->is_string()) return SchemaError(path, "pattern must be a string");
-    pattern_ = std::make_unique<Pattern>();
-    pattern_->text = pattern->get<std::string>();
-    try {
-      pattern_->regex.assign(pattern_->text, std::regex::ECMAScript | std::regex::optimize);
-    } catch (const std::regex_error& error) {
-      return SchemaError(path, absl::StrCat("pattern ", pattern->dump(), ": ", error.what()));
+    pattern_ = std::make_unique<Pattern>(pattern->get<std::string>());
+    if (!pattern_->regex.ok()) {
+      return SchemaError(path, absl::StrCat("pattern ", pattern->dump(), ": ", pattern_->regex.error()));
     }
   }
   return absl::OkStatus();
@@ -277,11 +272,8 @@ void Schema::ValidateString(const Json& value, const std::string& path, std::vec
   if (min_length_ && length < *min_length_) {
     errors->push_back(InvalidValue(path, value, absl::StrCat("should be at least ", *min_length_, " chars long")));
   }
-  if (pattern_ == nullptr) return;
-  if (static_cast<int64_t>(text.size()) > kMaxPatternInput) {
-    errors->push_back(TooLong(path, kMaxPatternInput));
-  } else if (!std::regex_search(text, pattern_->regex)) {
-    errors->push_back(InvalidValue(path, value, absl::StrCat("should match '", pattern_->text, "'")));
+  if (pattern_ != nullptr && !RE2::PartialMatch(text, pattern_->regex)) {
+    errors->push_back(InvalidValue(path, value, absl::StrCat("should match '", pattern_->regex.pattern(), "'")));
   }
 }
 

@@ -72,11 +72,12 @@ TEST(Schema, APatternIsFoundAnywhereUnlessItIsAnchored) {
   EXPECT_EQ(FirstError(*schema, R"({"tied": "abc"})"), "tied: Invalid value: \"abc\": should match '^b+$'");
 }
 
-// The matcher recurses; a text as long as a caller likes must not end the process.
-TEST(Schema, APatternDoesNotMeetHugeTexts) {
+// A header of a few kilobytes, and a text as long as a caller likes: neither
+// stack nor time.
+TEST(Schema, APatternTakesHugeTexts) {
   const auto schema = Parse(R"({"s": {"type": "string", "pattern": "^(a|b)*$"}})");
-  EXPECT_TRUE(schema->Validate({{"s", std::string(1024, 'a')}}).empty());
-  EXPECT_EQ(schema->Validate({{"s", std::string(1'000'000, 'a')}}).size(), 1u);
+  EXPECT_TRUE(schema->Validate({{"s", std::string(1'000'000, 'a')}}).empty());
+  EXPECT_EQ(schema->Validate({{"s", std::string(1'000'000, 'a') + "c"}}).size(), 1u);
 }
 
 TEST(Schema, NumbersAreComparedAsNumbers) {

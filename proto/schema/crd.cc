@@ -133,6 +133,12 @@ class SchemaWriter {
   }
 
   static Json String(const v1::FieldRules& rules) {
+    // As Kubernetes has quantities. A maxLength would not fit both types.
+    if (rules.quantity()) {
+      return {{"anyOf", Json::array({{{"type", "integer"}}, {{"type", "string"}}})},
+              {"pattern", kQuantityPattern},
+              {"x-kubernetes-int-or-string", true}};
+    }
     Json schema = {{"type", "string"}};
     if (rules.max_length() > 0) schema["maxLength"] = rules.max_length();
     if (rules.min_length() > 0) schema["minLength"] = rules.min_length();

@@ -54,7 +54,7 @@ TEST(CrdTest, PrinterColumnsShowFieldsOfTheirType) {
       if (path == ".metadata.creationTimestamp") continue;
       std::string found;
       Walk("", Schema(crd), [&](const std::string& p, const Json& schema) {
-        if (p == path) found = schema["type"];
+        if (p == path) found = schema.value("type", "");
       });
       EXPECT_EQ(found, column["type"]) << path;
     }
@@ -66,10 +66,10 @@ TEST(CrdTest, EveryStringAndListIsBounded) {
   for (const Json& crd : AllCrds()) {
     Walk(crd["spec"]["names"]["kind"], Schema(crd), [](const std::string& path, const Json& schema) {
       if (absl::EndsWith(path, ".apiVersion") || absl::EndsWith(path, ".kind")) return;  // the API server's own
-      if (schema["type"] == "string") {
+      if (schema.value("type", "") == "string") {
         EXPECT_TRUE(schema.contains("maxLength") || schema.contains("format")) << path;
       }
-      if (schema["type"] == "array") {
+      if (schema.value("type", "") == "array") {
         EXPECT_TRUE(schema.contains("maxItems")) << path;
       }
       if (schema.contains("additionalProperties")) {
@@ -89,7 +89,7 @@ TEST(CrdTest, EveryStringAndListIsBounded) {
 TEST(CrdTest, SchemasAreStructural) {
   for (const Json& crd : AllCrds()) {
     Walk(crd["spec"]["names"]["kind"], Schema(crd), [](const std::string& path, const Json& schema) {
-      EXPECT_TRUE(schema.contains("type")) << path;
+      EXPECT_NE(schema.contains("type"), schema.contains("x-kubernetes-int-or-string")) << path;
       EXPECT_FALSE(schema.contains("properties") && schema.contains("additionalProperties")) << path;
       if (!schema.contains("x-kubernetes-list-map-keys")) return;
       EXPECT_EQ(schema["x-kubernetes-list-type"], "map") << path;
@@ -111,11 +111,21 @@ TEST(CrdTest, FieldsFollowTheirRules) {
   EXPECT_EQ(spec["command"], Json::parse(R"({"type":"array","maxItems":64,"items":{"type":"string","maxLength":4096}})"));
   EXPECT_EQ(spec["env"]["items"]["required"], Json::parse(R"(["name"])"));
   EXPECT_EQ(spec["env"]["items"]["properties"]["name"]["minLength"], 1);
-  EXPECT_EQ(spec["transport"]["properties"]["type"]["enum"], Json::parse(R"(["stdio"])"));
+  EXPECT_EQ(spec["transport"]["properties"]["type"]["enum"], Json::parse(R"(["stdio","sse","streamable-http"])"));
+  EXPECT_EQ(spec["podTemplate"], Json::parse(R"({"type":"object","x-kubernetes-preserve-unknown-fields":true})"));
   EXPECT_EQ(spec["suspend"], Json::parse(R"({"type":"boolean"})"));
   const Json status = ServerSchema()["properties"]["status"]["properties"];
   EXPECT_EQ(status["startedAt"], Json::parse(R"({"type":"string","format":"date-time"})"));
   EXPECT_EQ(status["totalRequests"]["format"], "int64");
+}
+
+// kubectl users write memory: 1000000 as well as memory: 1M.
+TEST(CrdTest, QuantitiesAreNumbersOrStrings) {
+  const Json spec = ServerSchema()["properties"]["spec"]["properties"];
+  const Json memory = spec["resources"]["properties"]["limits"]["properties"]["memory"];
+  EXPECT_EQ(memory["anyOf"], Json::parse(R"([{"type":"integer"},{"type":"string"}])"));
+  EXPECT_EQ(memory["x-kubernetes-int-or-string"], true);
+  EXPECT_EQ(memory["pattern"], kQuantityPattern);
 }
 
 TEST(CrdTest, DerivedFieldsAreNotStored) {
@@ -137,7 +147,7 @@ TEST(CrdTest, NameFitsAServiceAndALabel) {
 TEST(CrdTest, ObjectsWithDefaultsInsideAreDefaultedThemselves) {
   const Json server = ServerSchema()["properties"];
   EXPECT_EQ(server["spec"]["default"], Json::object());
-  EXPECT_EQ(server["spec"]["properties"]["transport"]["default"], Json::object());
+  EXPECT_FALSE(server["spec"]["properties"]["transport"].contains("default"));
   EXPECT_FALSE(server["status"].contains("default"));
   EXPECT_EQ(PoolSchema()["properties"]["spec"]["properties"]["maxServersActive"]["default"], 100);
 }
@@ -162,16 +172,17 @@ TEST(CrdTest, DescribedPoolRefusesWhatIsNoDescriptorSet) {
 }
 
 TEST(FillDefaultsTest, FillsWhatIsAbsentAndKeepsWhatIsThere) {
-  Json spec = {{"pool", "mine"}, {"env", Json::array({{{"name", "A"}}})}};
-  FillDefaults(v1::MCPServerSpec::descriptor(), &spec);
-  EXPECT_EQ(spec, Json::parse(R"({"pool":"mine","env":[{"name":"A"}],"startupTimeout":120,
-                                  "transport":{"type":"stdio"}})"));
-  Json partly = {{"transport", {{"type", "sse"}}}};
-  FillDefaults(v1::MCPServerSpec::descriptor(), &partly);
-  EXPECT_EQ(partly["transport"]["type"], "sse");
-  Json wrong = {{"transport", "stdio"}};
-  FillDefaults(v1::MCPServerSpec::descriptor(), &wrong);
-  EXPECT_EQ(wrong["transport"], "stdio");
+  Json spec = {{"maxServersActive", 3}};
+  FillDefaults(v1::MCPPoolSpec::descriptor(), &spec);
+  EXPECT_EQ(spec, Json::parse(R"({"maxServersActive":3,"maxServersLimit":100,"defaultIdleTimeout":60,
+                                  "minServersWarm":0})"));
+  // What servers inherit from their pool has to stay absent until then.
+  Json server = Json::object();
+  FillDefaults(v1::MCPServer::descriptor(), &server);
+  EXPECT_EQ(server, Json::parse(R"({"spec":{"pool":"default"}})"));
+  Json wrong = {{"spec", "stdio"}};
+  FillDefaults(v1::MCPServer::descriptor(), &wrong);
+  EXPECT_EQ(wrong["spec"], "stdio");
 }
 
 }  // namespace
