@@ -4,20 +4,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <iostream>
-#include <optional>
-#include <string>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "bridge/supervisor.h"
-#include "cli/logging.h"
 #include "cli/options.h"
+#include "cli/remote_cluster.h"
 #include "cli/up.h"
 #include "common/status_macros.h"
+#include "serve/logging.h"
 
 namespace unmcp {
 namespace {
@@ -69,11 +66,7 @@ absl::Status RunUp(const UpOptions& options) {
 }
 
 int Main(int argc, char** argv) {
-  const auto command =
-      ParseCommandLine({argv + 1, argv + argc}, [](const char* name) -> std::optional<std::string> {
-        const char* value = std::getenv(name);
-        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-      });
+  const auto command = ParseCommandLine({argv + 1, argv + argc}, ProcessEnvironment);
   if (!command.ok()) {
     std::cerr << "unmcp: " << command.status().message() << "\n";
     return kUsageExitCode;
@@ -82,9 +75,15 @@ int Main(int argc, char** argv) {
     std::cout << print->text;
     return 0;
   }
-  const UpOptions& options = std::get<UpOptions>(*command);
-  InitLogging(argv[0], options.log);
-  if (const absl::Status status = RunUp(options); !status.ok()) {
+  absl::Status status;
+  if (const auto* up = std::get_if<UpOptions>(&*command)) {
+    InitLogging(argv[0], up->log);
+    status = RunUp(*up);
+  } else {
+    const auto& fleet = std::get<FleetOptions>(*command);
+    status = NoRemoteCluster(fleet.disable_operator ? "server" : "operator", fleet.kubeconfig, ProcessEnvironment);
+  }
+  if (!status.ok()) {
     std::cerr << "unmcp: " << status.message() << "\n";
     return 1;
   }

@@ -1,27 +1,28 @@
-// The command line of `unmcp`.
+// The commands of `unmcp` that run servers: `up`, `operator` and `server`.
+// Each is a function that adds a sub-command to an application and fills the
+// options that it is given when that is parsed.
 //
-//   const auto command = ParseCommandLine({argv + 1, argv + argc}, Environment);
-//   if (!command.ok()) { std::cerr << "unmcp: " << command.status().message() << "\n"; return kUsageExitCode; }
+//   CLI::App app("…", "unmcp");
+//   UpOptions up;
+//   CLI::App* const up_command = AddUpCommand(&app, ProcessEnvironment, &up);
+//   UNMCP_ASSIGN_OR_RETURN(auto text, ParseFlags(&app, args));
+//   if (up_command->parsed()) return RunUp(up);
+//
+// Options and environment outlive the parsing.
 //
 // Thread safety: everything here is thread safe.
 #ifndef UNMCP_CLI_OPTIONS_H_
 #define UNMCP_CLI_OPTIONS_H_
 
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "cli/logging.h"
+#include "serve/flags.h"
+#include "serve/logging.h"
 
 namespace unmcp {
-
-inline constexpr char kVersion[] = "0.1.0";
-
-// Of a process whose command line is wrong, as shells have it.
-inline constexpr int kUsageExitCode = 2;
 
 // `unmcp up`: everything in one process on this machine.
 struct UpOptions {
@@ -33,18 +34,42 @@ struct UpOptions {
   std::string ns = "default";
   // Files and directories for LoadManifests.
   std::vector<std::string> manifests;
+  // Beside localhost and `host`: see gateway::AccessPolicy.
+  std::vector<std::string> allowed_hosts, allowed_origins;
   LogOptions log;
 };
+
+CLI::App* AddUpCommand(CLI::App* app, Environment environment, UpOptions* options);
+
+// `unmcp operator` and `unmcp server`: parts of unmcp over a cluster that is
+// there already.
+struct FleetOptions {
+  // What is not to run; not both. Of `server`, the operator never is.
+  bool disable_operator = false;
+  bool disable_api = false;
+  std::string ns = "default";
+  std::string host = "127.0.0.1";
+  int port = 8080;
+  int grpc_port = 9090;
+  // "": looked for, see FindRemoteCluster.
+  std::string kubeconfig;
+  // `server` over an unmcp-controller of this machine: its cluster's socket, or
+  // the data directory that has it. "" when neither was given.
+  std::string cluster_socket;
+  std::string data_dir;
+  std::vector<std::string> allowed_hosts, allowed_origins;
+  LogOptions log;
+};
+
+CLI::App* AddOperatorCommand(CLI::App* app, FleetOptions* options);
+CLI::App* AddServerCommand(CLI::App* app, FleetOptions* options);
 
 // --help or --version: print on stdout and exit with 0.
 struct PrintAndExit {
   std::string text;
 };
 
-using Command = std::variant<UpOptions, PrintAndExit>;
-
-// Looks up an environment variable; nullopt when it is not set.
-using Environment = absl::FunctionRef<std::optional<std::string>(const char* name)>;
+using Command = std::variant<UpOptions, FleetOptions, PrintAndExit>;
 
 // `args` is without the program's name. INVALID_ARGUMENT, with a message that
 // names the flag and where its help is.

@@ -59,7 +59,8 @@ TEST(OptionsTest, UpHasDefaults) {
 TEST(OptionsTest, UpTakesEveryFlag) {
   const UpOptions up =
       Up({"up", "--host", "0.0.0.0", "--port=0", "--grpc-port", "65535", "--data-dir", "d", "--namespace", "team-1",
-          "-f", "a.yaml", "-f", "b/", "--log-level", "debug", "--log-format=json"});
+          "-f", "a.yaml", "-f", "b/", "--log-level", "debug", "--log-format=json", "--allow-host", "a.test",
+          "--allow-host", "b.test", "--allow-origin", "https://c.test"});
   EXPECT_EQ(up.host, "0.0.0.0");
   EXPECT_EQ(up.port, 0);
   EXPECT_EQ(up.grpc_port, 65535);
@@ -68,6 +69,63 @@ TEST(OptionsTest, UpTakesEveryFlag) {
   EXPECT_THAT(up.manifests, ElementsAre("a.yaml", "b/"));
   EXPECT_EQ(up.log.level, LogLevel::kDebug);
   EXPECT_EQ(up.log.format, LogFormat::kJson);
+  EXPECT_THAT(up.allowed_hosts, ElementsAre("a.test", "b.test"));
+  EXPECT_THAT(up.allowed_origins, ElementsAre("https://c.test"));
+}
+
+TEST(OptionsTest, LogLevelsHaveTheirUsualNames) {
+  EXPECT_EQ(Up({"up", "--log-level", "warn"}).log.level, LogLevel::kWarning);
+  EXPECT_EQ(Up({"up", "--log-level", "warning"}).log.level, LogLevel::kWarning);
+  EXPECT_EQ(Up({"up", "--log-level", "error"}).log.level, LogLevel::kError);
+}
+
+FleetOptions Fleet(const std::vector<std::string>& args) {
+  const auto command = Parse(args, {});
+  EXPECT_TRUE(command.ok()) << command.status();
+  EXPECT_TRUE(command.ok() && std::holds_alternative<FleetOptions>(*command));
+  return command.ok() && std::holds_alternative<FleetOptions>(*command) ? std::get<FleetOptions>(*command)
+                                                                        : FleetOptions();
+}
+
+TEST(OptionsTest, OperatorAndServerHaveDefaults) {
+  for (const char* command : {"operator", "server"}) {
+    const FleetOptions fleet = Fleet({command});
+    EXPECT_EQ(fleet.disable_operator, std::string(command) == "server");
+    EXPECT_FALSE(fleet.disable_api);
+    EXPECT_EQ(fleet.ns, "default");
+    EXPECT_EQ(fleet.host, "127.0.0.1");
+    EXPECT_EQ(fleet.port, 8080);
+    EXPECT_EQ(fleet.kubeconfig, "");
+    EXPECT_EQ(fleet.log.level, LogLevel::kInfo);
+  }
+}
+
+TEST(OptionsTest, OperatorAndServerTakeEveryFlag) {
+  for (const char* command : {"operator", "server"}) {
+    const FleetOptions fleet = Fleet({command, "--namespace", "team", "--port", "3000", "--host", "0.0.0.0",
+                                      "--disable-operator", "--log-level", "debug", "--kubeconfig", "k"});
+    EXPECT_TRUE(fleet.disable_operator);
+    EXPECT_FALSE(fleet.disable_api);
+    EXPECT_EQ(fleet.ns, "team");
+    EXPECT_EQ(fleet.port, 3000);
+    EXPECT_EQ(fleet.host, "0.0.0.0");
+    EXPECT_EQ(fleet.log.level, LogLevel::kDebug);
+    EXPECT_EQ(fleet.kubeconfig, "k");
+    EXPECT_THAT(Printed({command, "--help"}), AllOf(HasSubstr("Examples:"), HasSubstr("--disable-operator"),
+                                                    HasSubstr("--disable-api"), HasSubstr("unmcp up")));
+  }
+  EXPECT_TRUE(Fleet({"operator", "--disable-api"}).disable_api);
+  EXPECT_EQ(Fleet({"server", "--cluster", "unix:/run/c.sock"}).cluster_socket, "/run/c.sock");
+  EXPECT_EQ(Fleet({"server", "--cluster", "/run/c.sock"}).cluster_socket, "/run/c.sock");
+  EXPECT_EQ(Fleet({"server", "--data-dir", "d"}).data_dir, "d");
+}
+
+TEST(OptionsTest, SomethingHasToRun) {
+  EXPECT_EQ(UsageError({"operator", "--disable-api", "--disable-operator"}),
+            "--disable-api: with --disable-operator there is nothing left to run; leave one of them out; "
+            "see unmcp operator --help");
+  EXPECT_THAT(UsageError({"server", "--disable-api"}), StartsWith("--disable-api: there is nothing left to run"));
+  EXPECT_THAT(UsageError({"server", "--port", "9090"}), StartsWith("--grpc-port: must differ from --port"));
 }
 
 TEST(OptionsTest, DataDirFollowsXdg) {

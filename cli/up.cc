@@ -90,6 +90,8 @@ class UpImpl final : public Up {
                                             .metrics_text = [this] {
                                               return prometheus::TextSerializer().Serialize(registry_->Collect());
                                             },
+                                            .allowed_hosts = options_.allowed_hosts,
+                                            .allowed_origins = options_.allowed_origins,
                                             .version = kVersion}));
     UNMCP_ASSIGN_OR_RETURN(controller_,
                            controller::Controller::Create({.scheduler = &control_loop_,

@@ -2,8 +2,8 @@
 // for log collectors:
 //
 //   {"file":"controller/loop.cc:71","level":"info","message":"…","time":"2025-01-31T12:00:00.123456Z"}
-#ifndef UNMCP_CLI_LOGGING_H_
-#define UNMCP_CLI_LOGGING_H_
+#ifndef UNMCP_SERVE_LOGGING_H_
+#define UNMCP_SERVE_LOGGING_H_
 
 #include <string>
 
@@ -31,4 +31,4 @@ std::string JsonLogLine(int severity, absl::string_view file, int line, absl::Ti
 
 }  // namespace unmcp
 
-#endif  // UNMCP_CLI_LOGGING_H_
+#endif  // UNMCP_SERVE_LOGGING_H_

@@ -1,4 +1,4 @@
-#include "cli/logging.h"
+#include "serve/logging.h"
 
 #include <unistd.h>
 
