@@ -244,7 +244,9 @@ class ApiServerTest : public ::testing::Test {
     server.set_generation(1);
     server.mutable_spec()->set_pool("default");
     server.mutable_status()->set_phase("Asleep");
-    server.mutable_status()->set_discovered_generation(1);
+    v1::Condition* discovered = server.mutable_status()->add_conditions();
+    discovered->set_type("Discovered");
+    discovered->set_status("True");
     return published;
   }
   // The same with a process, which is made too.
@@ -375,7 +377,7 @@ TEST_F(ApiServerTest, AConnectingClientWakesTheServerAndIsAnswered) {
 
 TEST_F(ApiServerTest, AServerThatIsNotKnownYetIsDiscovered) {
   v1::PublishedServer published = Awake(1);
-  published.mutable_server()->mutable_status()->set_discovered_generation(0);
+  published.mutable_server()->mutable_status()->clear_conditions();
   Connect(1, {published});
   const v1::Discovery discovery = controller_->Next(v1::SyncResponse::kDiscovery).discovery();
   EXPECT_EQ(discovery.server_uid(), "uid-time");

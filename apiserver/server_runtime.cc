@@ -30,6 +30,14 @@ absl::Duration StartupTimeout(const v1::MCPServer& server) {
                                                            : kDefaultStartupTimeoutSeconds);
 }
 
+// Whether it is known what the server is, as it is declared now.
+bool IsDiscovered(const v1::MCPServerStatus& status) {
+  for (const v1::Condition& condition : status.conditions()) {
+    if (condition.type() == "Discovered") return condition.status() == "True";
+  }
+  return false;
+}
+
 bool SameLife(const v1::Route& a, const v1::Route& b) {
   return a.incarnation() == b.incarnation() && a.container_id() == b.container_id();
 }
@@ -190,7 +198,7 @@ void ServerRuntime::OnAttached(absl::StatusOr<std::unique_ptr<kube::Attachment>>
   framer_ = std::make_unique<bridge::LineFramer>();
   draining_ = false;
   SetWaiting(false);
-  counting_tools_ = server().status().discovered_generation() < server().generation();
+  counting_tools_ = !IsDiscovered(server().status());
   hub_->UpstreamUp(counting_tools_, StartupTimeout(server()));
   attachment_->Start(options_.loop, this);
 }

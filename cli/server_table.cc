@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/proto_json.h"
 #include "unmcp/v1/resources.pb.h"
 
@@ -47,10 +48,10 @@ std::string FailureOf(const v1::MCPServerStatus& status) {
   return "";
 }
 
-// Whether it runs for clients, and not to be discovered.
-bool HasClients(const v1::MCPServerStatus& status) {
+bool IsTrue(const v1::MCPServerStatus& status, absl::string_view type, absl::string_view reason = "") {
   for (const v1::Condition& condition : status.conditions()) {
-    if (condition.type() == "Requested") return condition.status() == "True" && condition.reason() == "Clients";
+    if (condition.type() != type) continue;
+    return condition.status() == "True" && (reason.empty() || condition.reason() == reason);
   }
   return false;
 }
@@ -74,9 +75,9 @@ std::optional<std::string> ServerTable::Observe(const kube::Object& object) {
   const std::string failure = FailureOf(status);
   // While it starts or stops, another phase follows at once; so it does when a
   // server runs that was started only to learn what it is.
-  const bool settled =
-      status.phase() == "Asleep" || status.phase() == "Waiting" || (status.phase() == "Ready" && HasClients(status));
-  const bool discovered = settled && status.discovered_generation() == object.generation();
+  const bool settled = status.phase() == "Asleep" || status.phase() == "Waiting" ||
+                       (status.phase() == "Ready" && !IsTrue(status, "Requested", "Discovery"));
+  const bool discovered = settled && IsTrue(status, "Discovered");
   if (failure.empty() && !discovered) return std::nullopt;
   printed_.insert(object.uid());
   if (!failure.empty()) return head + failure;

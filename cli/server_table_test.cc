@@ -20,11 +20,11 @@ kube::Object Server(const std::string& name, const char* status) {
 
 TEST(ServerTableTest, LinesAreAlignedForTheServersExpected) {
   ServerTable table(kBase, {"everything", "fs", "broken"});
-  EXPECT_EQ(table.Observe(Server("everything", R"({"phase":"Asleep","observedGeneration":2,"discoveredGeneration":2,
-                                                   "toolCount":13})")),
+  EXPECT_EQ(table.Observe(Server("everything", R"({"phase":"Asleep","observedGeneration":2,
+                                                   "conditions":[{"type":"Discovered","status":"True"}],"toolCount":13})")),
             "  everything   Asleep     13 tools    http://127.0.0.1:8080/api/v1/servers/everything/sse");
-  EXPECT_EQ(table.Observe(Server("fs", R"({"phase":"Ready","observedGeneration":2,"discoveredGeneration":2,
-                                           "toolCount":1,"conditions":[{"type":"Requested","status":"True","reason":"Clients"}]})")),
+  EXPECT_EQ(table.Observe(Server("fs", R"({"phase":"Ready","observedGeneration":2,
+                                           "toolCount":1,"conditions":[{"type":"Discovered","status":"True"},{"type":"Requested","status":"True","reason":"Clients"}]})")),
             "  fs           Ready      1 tool      http://127.0.0.1:8080/api/v1/servers/fs/sse");
   EXPECT_EQ(table.Observe(Server("broken", R"({"phase":"Degraded","observedGeneration":2,"conditions":[
                 {"type":"Ready","status":"False","reason":"CrashLoopBackOff","message":"npx: not found\nexit 127\n"}]})")),
@@ -37,19 +37,21 @@ TEST(ServerTableTest, AServerIsPrintedOnceWhenItIsKnown) {
   EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Asleep","observedGeneration":2})")), std::nullopt);
   EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Starting","observedGeneration":2})")), std::nullopt);
   // What is known of an older spec says nothing of this one.
-  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Asleep","observedGeneration":2,"discoveredGeneration":1,
-                                          "toolCount":3})")),
+  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Asleep","observedGeneration":2,
+                                          "conditions":[{"type":"Discovered","status":"Unknown"}],"toolCount":3})")),
             std::nullopt);
-  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Asleep","observedGeneration":1,"discoveredGeneration":1,
-                                          "toolCount":3})")),
+  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Asleep","observedGeneration":1,
+                                          "conditions":[{"type":"Discovered","status":"True"}],"toolCount":3})")),
             std::nullopt);
   // On its way to the phase that it will have.
-  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Stopping","observedGeneration":2,"discoveredGeneration":2})")),
+  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Stopping","observedGeneration":2,
+                                          "conditions":[{"type":"Discovered","status":"True"}]})")),
             std::nullopt);
-  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Ready","observedGeneration":2,"discoveredGeneration":2,
-                                          "conditions":[{"type":"Requested","status":"True","reason":"Discovery"}]})")),
+  EXPECT_EQ(table.Observe(Server("a", R"({"phase":"Ready","observedGeneration":2,
+                                          "conditions":[{"type":"Discovered","status":"True"},{"type":"Requested","status":"True","reason":"Discovery"}]})")),
             std::nullopt);
-  const auto known = Server("a", R"({"phase":"Asleep","observedGeneration":2,"discoveredGeneration":2})");
+  const auto known = Server("a", R"({"phase":"Asleep","observedGeneration":2,
+                                          "conditions":[{"type":"Discovered","status":"True"}]})");
   EXPECT_EQ(table.Observe(known), "  a   Asleep     no tools    http://127.0.0.1:8080/api/v1/servers/a/sse");
   EXPECT_EQ(table.Observe(known), std::nullopt);
 }

@@ -10,6 +10,7 @@
 #include "controller/controller_state.h"
 #include "controller/observed.h"
 #include "controller/status.h"
+#include "controller/want.h"
 #include "glog/logging.h"
 
 namespace unmcp::controller {
@@ -152,8 +153,7 @@ void Controller::OnApiservers(const ApiserverSet& apiservers) {
   apiserver_set_ = apiservers;
   for (auto& [name, server] : servers_) {
     // Who waits for an apiserver: to be discovered, or to be drained.
-    const bool undiscovered = server->resource.status().discovered_generation() < server->resource.generation();
-    if (!undiscovered && server->memory.drain == ServerMemory::Drain::kNone) continue;
+    if (Discovered(server->resource) && server->memory.drain == ServerMemory::Drain::kNone) continue;
     TellPool(server.get(), WorkQueue::kNormal);
     EnqueueServer(name, WorkQueue::kNormal);
   }

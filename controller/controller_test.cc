@@ -186,7 +186,7 @@ TEST_F(ControllerTest, ASpecChangeRollsThePodOnce) {
   EXPECT_EQ(world_.Pods()[0].spec()["containers"][0]["args"], Json::array({"--new"}));
   world_.RunFor(absl::Minutes(5));
   EXPECT_EQ(world_.Server("a").status().incarnation(), 3);
-  EXPECT_EQ(world_.Server("a").status().discovered_generation(), 2);
+  EXPECT_EQ(Reason("a", "Discovered"), "Discovered");
   EXPECT_EQ(world_.most_pods_of_one(), 1u);
 }
 
@@ -197,7 +197,7 @@ TEST_F(ControllerTest, WhatDoesNotReachThePodDoesNotRollIt) {
   world_.PatchServer("a", {{"idleTimeout", 500}});
   world_.RunFor(absl::Minutes(1));
   EXPECT_EQ(world_.Server("a").status().incarnation(), 2);
-  EXPECT_EQ(world_.Server("a").status().discovered_generation(), 2);
+  EXPECT_EQ(Reason("a", "Discovered"), "Discovered");
   EXPECT_EQ(world_.Server("a").status().observed_generation(), 2);
 }
 

@@ -61,7 +61,8 @@ const Scenario kScenarios[] = {
        world.RunUntil(
            [&] {
              const v1::MCPServer server = world.Server("a");
-             return server.status().phase() == "Ready" && server.status().discovered_generation() == 2;
+             return server.status().phase() == "Ready" && server.status().observed_generation() == 2 &&
+                    IsTrue(server.status().conditions(), "Discovered");
            },
            "the new spec runs");
      },
@@ -126,7 +127,7 @@ const Scenario kScenarios[] = {
        world.RunUntil(
            [&] {
              const v1::MCPServer server = world.Server("a");
-             return server.status().phase() == "Asleep" && server.status().discovered_generation() == 3;
+             return server.status().phase() == "Asleep" && server.status().observed_generation() == 3;
            },
            "it has been looked at again");
      },
@@ -154,8 +155,8 @@ std::string EndState(World& world) {
   for (const char* name : {"a", "b"}) {
     const v1::MCPServer server = world.Server(name);
     if (server.name().empty()) continue;
-    absl::StrAppend(&state, name, ": ", server.status().phase(), ", discovered ",
-                    server.status().discovered_generation(), ", tools ", server.status().tool_count(), ", service ",
+    absl::StrAppend(&state, name, ": ", server.status().phase(), ", generation ",
+                    server.status().observed_generation(), ", tools ", server.status().tool_count(), ", service ",
                     world.Exists(kube::ServiceKind(), name) ? "yes" : "no");
     std::map<std::string, std::string> conditions;
     for (const v1::Condition& condition : server.status().conditions()) {

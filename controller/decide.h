@@ -108,10 +108,10 @@ struct ServerMemory {
   v1::ServerInfo server_info;
   int tool_count = 0;
 
-  // Starts that failed in a row, of this generation of the spec.
+  // Starts that failed in a row, of what has this hash.
   int failures = 0;
   int64_t failed_incarnation = 0;
-  int64_t failed_generation = 0;
+  std::string failed_hash;
   absl::Time retry_at = absl::InfinitePast();
   std::string failure_reason;
   std::string failure_message;

@@ -38,7 +38,7 @@ class Decider {
                              ? ConditionValue{"False", blocked_->reason(), blocked_->message()}
                              : ConditionValue{"True", "Accepted", "The spec is in order."});
     DecideDiscovery();
-    want_ = WantOf(seen_, discovered());
+    want_ = WantOf(seen_, discovered_);
     const ObservedPod* pod = nullptr;
     for (const ObservedPod& candidate : seen_.pods) {
       if (candidate.incarnation == status_.incarnation() && Started(seen_)) {
@@ -93,21 +93,18 @@ class Decider {
     if (pod != nullptr && memory.discovery_incarnation == pod->incarnation && memory.discovery_error.empty()) {
       *next_.mutable_server_info() = memory.server_info;
       next_.set_tool_count(memory.tool_count);
-      next_.set_discovered_generation(server_.generation());
-    } else if (pod != nullptr && IsTrue(status_.conditions(), kDiscovered)) {
-      // The spec has changed in ways that do not reach the Pod.
-      next_.set_discovered_generation(server_.generation());
+      next_.set_discovered_hash(hash);
     }
-    if (next_.discovered_generation() >= server_.generation()) {
+    discovered_ = next_.discovered_hash() == hash;
+    if (discovered_) {
       Condition(kDiscovered, {"True", "Discovered", "The server has said what it is."});
       return;
     }
     const v1::Condition* before = FindCondition(status_.conditions(), kDiscovered);
     const bool failed = before != nullptr && before->status() == "False" &&
-                        before->observed_generation() == server_.generation();
+                        (before->observed_generation() == server_.generation() || memory.failed_hash == hash);
     if (!failed) Condition(kDiscovered, {"Unknown", "Pending", "The server has not been started with this spec yet."});
   }
-  bool discovered() const { return next_.discovered_generation() >= server_.generation(); }
 
   // ---- No life ----
 
@@ -285,13 +282,13 @@ class Decider {
         plan_.memory.demanded = false;
         plan_.memory.served_at = seen_.now;
       }
-      if (discovered()) plan_.memory.failures = 0;
+      if (discovered_) plan_.memory.failures = 0;
     } else if (!pod.running && !IsOnItsWay(pod.waiting_reason)) {
       const std::string message = pod.message.empty() ? "the server's container does not start" : pod.message;
       if (status_.phase() != "Degraded") Event(true, pod.waiting_reason, message);
       next_.set_phase("Degraded");
       NotReady(pod.waiting_reason, message);
-      if (!discovered()) Condition(kDiscovered, {"False", pod.waiting_reason, message});
+      if (!discovered_) Condition(kDiscovered, {"False", pod.waiting_reason, message});
       unavailable_ = Unavailable(pod.waiting_reason, message,
                                  static_cast<int>(absl::ToInt64Seconds(kFirstStartBackoff)));
     } else {
@@ -350,13 +347,13 @@ class Decider {
     if (memory.failed_incarnation != pod.incarnation) {
       memory.failures = Failures(seen_) + 1;
       memory.failed_incarnation = pod.incarnation;
-      memory.failed_generation = server_.generation();
+      memory.failed_hash = SpecHash(server_.spec());
       memory.retry_at = seen_.now + StartBackoff(memory.failures);
       memory.failure_reason = reason;
       memory.failure_message = message;
       Event(true, reason, message);
     }
-    if (!discovered()) Condition(kDiscovered, {"False", reason, message});
+    if (!discovered_) Condition(kDiscovered, {"False", reason, message});
     unavailable_ = Unavailable(reason, message,
                                static_cast<int>(absl::ToInt64Seconds(StartBackoff(memory.failures))));
     Stop(pod, reason, message);
@@ -465,6 +462,7 @@ class Decider {
   const MCPServerStatus& status_;
   MCPServerStatus next_;
   const std::optional<v1::Unavailable> blocked_;
+  bool discovered_ = false;
   Want want_ = Want::kNone;
   std::optional<v1::Unavailable> unavailable_;
   // Writes that come after the status.

@@ -27,7 +27,7 @@ ServerSnapshot Known() {
   seen.server.set_resource_version("5");
   seen.server.mutable_spec()->set_pool("default");
   seen.server.mutable_spec()->add_command("mcp-server");
-  seen.server.mutable_status()->set_discovered_generation(1);
+  seen.server.mutable_status()->set_discovered_hash(SpecHash(seen.server.spec()));
   seen.owner_pool_uid = "pool-uid";
   seen.service = {.exists = true, .ours = true, .resource_version = "6", .incarnation = 0};
   seen.pool = {.exists = true, .uid = "pool-uid", .decided = true};
@@ -321,12 +321,12 @@ TEST(DecideServer, BackOffGrowsToItsCap) {
   ServerSnapshot seen = Running("Starting");
   seen.pods[0].running = seen.pods[0].ready = false;
   *seen.server.mutable_status()->mutable_started_at() = ToTimestamp(kNow - absl::Hours(1));
-  seen.memory.failed_generation = 1;
+  seen.memory.failed_hash = SpecHash(seen.server.spec());
   seen.memory.failures = 1;
   EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + 2 * kFirstStartBackoff);
   seen.memory.failures = 40;
   EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + kMaxStartBackoff);
-  seen.memory.failed_generation = 0;
+  seen.memory.failed_hash.clear();
   EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + kFirstStartBackoff) << "another spec, another chance";
 }
 
@@ -354,7 +354,7 @@ TEST(DecideServer, IgnoredAndRefusedServersSayWhy) {
 
 TEST(DecideServer, DiscoveryNeedsAnApiserver) {
   ServerSnapshot seen = Known();
-  seen.server.mutable_status()->clear_discovered_generation();
+  seen.server.mutable_status()->clear_discovered_hash();
   EXPECT_EQ(WantOf(seen), Want::kDiscovery);
   seen.apiservers = {};
   EXPECT_EQ(WantOf(seen), Want::kNone);

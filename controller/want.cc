@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "controller/build.h"
 #include "controller/status.h"
 
 namespace unmcp::controller {
@@ -55,10 +56,14 @@ std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen) {
   return why;
 }
 
+bool Discovered(const v1::MCPServer& server) {
+  return server.status().discovered_hash() == SpecHash(server.spec());
+}
+
 bool Started(const ServerSnapshot& seen) { return IsTrue(seen.server.status().conditions(), kStarted); }
 
 int Failures(const ServerSnapshot& seen) {
-  return seen.memory.failed_generation == seen.server.generation() ? seen.memory.failures : 0;
+  return seen.memory.failed_hash == SpecHash(seen.server.spec()) ? seen.memory.failures : 0;
 }
 
 bool BackingOff(const ServerSnapshot& seen) { return Failures(seen) > 0 && seen.now < seen.memory.retry_at; }
@@ -92,7 +97,7 @@ bool Demanded(const ServerSnapshot& seen) {
 }
 
 Want WantOf(const ServerSnapshot& seen) {
-  return WantOf(seen, seen.server.status().discovered_generation() >= seen.server.generation());
+  return WantOf(seen, Discovered(seen.server));
 }
 
 Want WantOf(const ServerSnapshot& seen, bool discovered) {

@@ -26,6 +26,9 @@ inline constexpr char kForDiscovery[] = "Discovery";
 // Why a server must not run, whoever asks; nothing when it may.
 std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen);
 
+// It is known what a process made of its spec is.
+bool Discovered(const v1::MCPServer& server);
+
 // Its status says that it has a life, whatever becomes of it.
 bool Started(const ServerSnapshot& seen);
 

@@ -158,7 +158,7 @@ class World::Link final : public Apiservers {
   void Discover(const v1::PublishedServer& state) {
     const v1::MCPServer& server = state.server();
     if (world_->silent.contains(server.name())) return;
-    if (!state.has_route() || server.status().discovered_generation() >= server.generation()) return;
+    if (!state.has_route() || IsTrue(server.status().conditions(), "Discovered")) return;
     v1::Discovery discovery;
     discovery.set_server_uid(server.uid());
     discovery.set_incarnation(state.route().incarnation());
