@@ -15,8 +15,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/import/client_config.h"
+#include "cli/import/jsonc.h"
 #include "cli/yaml.h"
 #include "common/proto_json.h"
+#include "common/spec_rules.h"
 #include "common/status_macros.h"
 #include "proto/schema/crd.h"
 #include "unmcp/v1/resources.pb.h"
@@ -50,12 +53,6 @@ void DropNulls(Json* json) {
   }
 }
 
-// kNamePattern and kNameMaxLength, in a few comparisons.
-bool IsName(const std::string& name) {
-  return !name.empty() && name.size() <= kNameMaxLength && absl::ascii_islower(name.front()) && name.back() != '-' &&
-         absl::c_all_of(name, [](char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-'; });
-}
-
 absl::Status CheckWords(const Json& metadata, const char* key) {
   const std::string path = absl::StrCat("metadata.", key);
   if (!metadata.contains(key)) return absl::OkStatus();
@@ -83,12 +80,6 @@ absl::StatusOr<Json> ReadMetadata(const Json& document, const std::string& ns) {
   }
   if (!out.contains("name")) return Invalid("metadata.name", "is required");
   if (!out["name"].is_string()) return Invalid("metadata.name", "must be a string; put it in quotes");
-  const std::string name = out["name"];
-  if (!IsName(name)) {
-    return Invalid("metadata.name", absl::StrCat("must be at most ", kNameMaxLength,
-                                                 " lower-case letters, digits and '-', beginning with a letter and "
-                                                 "ending with a letter or digit, since a Service bears the same name"));
-  }
   if (out["namespace"] != ns) {
     return Invalid("metadata.namespace", absl::StrCat("is ", JsonText(out["namespace"]), ", but this unmcp serves \"",
                                                       ns, "\"; leave it out, or give --namespace"));
@@ -98,11 +89,35 @@ absl::StatusOr<Json> ReadMetadata(const Json& document, const std::string& ns) {
   return out;
 }
 
-template <class Message>
-absl::Status CheckSpec(const Json& spec) {
-  Message message;
-  UNMCP_RETURN_IF_ERROR(FromJson({{"spec", spec}}, UnknownFields::kReject, &message));
-  return ValidateRules(message);
+absl::Status CheckSpec(const Json& metadata, const Json& spec, bool is_server) {
+  if (absl::Status name = ValidateName(metadata["name"].get<std::string>()); !name.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("metadata.", name.message()));
+  }
+  v1::MCPServer server;
+  v1::MCPPool pool;
+  UNMCP_RETURN_IF_ERROR(FromJson({{"spec", spec}}, UnknownFields::kReject,
+                                 is_server ? static_cast<google::protobuf::Message*>(&server) : &pool));
+  return is_server ? ValidateServerSpec(server.spec()) : ValidatePoolSpec(pool.spec());
+}
+
+// Secrets and ConfigMaps: what is in them is the cluster's to check, but for
+// what people most often get wrong.
+absl::StatusOr<kube::Object> ReadData(const Json& document, Json metadata) {
+  Json out = {{"apiVersion", document["apiVersion"]}, {"kind", document["kind"]}, {"metadata", std::move(metadata)}};
+  for (const auto& [key, value] : document.items()) {
+    if (key == "apiVersion" || key == "kind" || key == "metadata") continue;
+    if (key != "type" && key != "immutable" && key != "data" && key != "binaryData" && key != "stringData") {
+      return Invalid(key, absl::StrCat("unknown field of a ", document["kind"].get<std::string>()));
+    }
+    if (key == "data" || key == "stringData") {
+      if (!value.is_object()) return Invalid(key, "must be an object");
+      for (const auto& [name, each] : value.items()) {
+        if (!each.is_string()) return Invalid(absl::StrCat(key, ".", name), "must be a string; put it in quotes");
+      }
+    }
+    out[key] = value;
+  }
+  return kube::Object(std::move(out));
 }
 
 absl::StatusOr<kube::Object> ReadObject(Json document, const std::string& ns) {
@@ -113,20 +128,22 @@ absl::StatusOr<kube::Object> ReadObject(Json document, const std::string& ns) {
     if (!document[key].is_string()) return Invalid(key, "must be a string");
   }
   const bool is_server = Is(document, kube::MCPServerKind());
-  if (!is_server && !Is(document, kube::MCPPoolKind())) {
+  const bool is_data = Is(document, kube::SecretKind()) || Is(document, kube::ConfigMapKind());
+  if (!is_server && !is_data && !Is(document, kube::MCPPoolKind())) {
     return Invalid("kind", absl::StrCat(document["kind"].get<std::string>(), " of ",
                                         document["apiVersion"].get<std::string>(),
                                         " is not a kind that unmcp reads; it reads MCPServer and MCPPool of ",
-                                        kube::MCPServerKind().ApiVersion()));
+                                        kube::MCPServerKind().ApiVersion(), ", and Secret and ConfigMap of v1"));
   }
+  UNMCP_ASSIGN_OR_RETURN(Json metadata, ReadMetadata(document, ns));
+  if (is_data) return ReadData(document, std::move(metadata));
   for (const auto& [key, value] : document.items()) {
     if (key != "apiVersion" && key != "kind" && key != "metadata" && key != "spec" && key != "status") {
       return Invalid(key, "unknown field; it may belong under spec");
     }
   }
   Json spec = document.value("spec", Json::object());
-  UNMCP_ASSIGN_OR_RETURN(Json metadata, ReadMetadata(document, ns));
-  UNMCP_RETURN_IF_ERROR(is_server ? CheckSpec<v1::MCPServer>(spec) : CheckSpec<v1::MCPPool>(spec));
+  UNMCP_RETURN_IF_ERROR(CheckSpec(metadata, spec, is_server));
   return kube::Object({{"apiVersion", document["apiVersion"]},
                        {"kind", document["kind"]},
                        {"metadata", std::move(metadata)},
@@ -135,9 +152,10 @@ absl::StatusOr<kube::Object> ReadObject(Json document, const std::string& ns) {
 
 class Loader {
  public:
-  explicit Loader(const std::string& ns) : ns_(ns) {}
+  explicit Loader(const LoadOptions& options) : options_(options) {}
 
   absl::Status LoadPath(const std::string& path) {
+    if (path == "-") return LoadStream(options_.standard_input, path);
     namespace fs = std::filesystem;
     std::error_code error;
     if (!fs::is_directory(path, error)) return LoadFile(path);
@@ -161,26 +179,38 @@ class Loader {
     return absl::OkStatus();
   }
 
-  std::vector<kube::Object> Take() { return std::move(objects_); }
+  std::vector<kube::Object> Take() {
+    const auto rank = [](const kube::Object& object) {
+      return object.kind() == kube::MCPServerKind().kind ? 2 : object.kind() == kube::MCPPoolKind().kind ? 1 : 0;
+    };
+    absl::c_stable_sort(objects_, [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+    return std::move(objects_);
+  }
 
  private:
   absl::Status LoadFile(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
+    return LoadStream(file ? &file : nullptr, path);
+  }
+
+  // Null: it could not be opened.
+  absl::Status LoadStream(std::istream* stream, const std::string& path) {
     std::string text;
-    if (file) {
+    if (stream != nullptr) {
       text.resize(kMaxManifestBytes + 1);
-      file.read(text.data(), static_cast<std::streamsize>(text.size()));
-      text.resize(static_cast<size_t>(file.gcount()));
+      stream->read(text.data(), static_cast<std::streamsize>(text.size()));
+      text.resize(static_cast<size_t>(stream->gcount()));
     }
-    if (!file.is_open() || file.bad()) {
+    if (stream == nullptr || stream->bad()) {
       return absl::NotFoundError(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
     }
     if (text.size() > kMaxManifestBytes) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": is larger than ", kMaxManifestBytes >> 20,
                                                      " MiB; split it into several files"));
     }
-    if (absl::EndsWith(path, ".json")) {
-      absl::StatusOr<Json> json = ParseJson(text);
+    if (IsJson(path, text)) {
+      absl::StatusOr<std::string> strict = StripJsonComments(text);
+      absl::StatusOr<Json> json = strict.ok() ? ParseJson(*strict) : strict.status();
       if (!json.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", json.status().message()));
       return LoadDocument({*std::move(json), {}}, path);
     }
@@ -197,8 +227,17 @@ class Loader {
     return absl::OkStatus();
   }
 
+  // By its name, else by its beginning: YAML can hold JSON, but not its comments.
+  static bool IsJson(const std::string& path, absl::string_view text) {
+    if (absl::EndsWith(path, ".yaml") || absl::EndsWith(path, ".yml")) return false;
+    const absl::string_view begin = absl::StripLeadingAsciiWhitespace(text);
+    return absl::EndsWith(path, ".json") || absl::StartsWith(begin, "{") || absl::StartsWith(begin, "//") ||
+           absl::StartsWith(begin, "/*") || absl::StartsWith(begin, "\xEF\xBB\xBF{");
+  }
+
   // `where` says which document of several it is.
   absl::Status LoadDocument(const YamlDocument& document, const std::string& path, const std::string& where = "") {
+    if (IsClientConfig(document.json)) return LoadClientConfig(document, path, where);
     const std::string kind = document.json.is_object() && document.json.contains("kind") &&
                                      document.json["kind"].is_string()
                                  ? document.json["kind"].get<std::string>()
@@ -217,13 +256,30 @@ class Loader {
     return absl::OkStatus();
   }
 
+  absl::Status LoadClientConfig(const YamlDocument& document, const std::string& path, const std::string& where) {
+    InputValues none({});
+    absl::StatusOr<Imported> imported =
+        ImportClientConfig(document.json, {.path = path,
+                                           .ns = options_.ns,
+                                           .environment = options_.environment,
+                                           .inputs = options_.inputs == nullptr ? &none : options_.inputs});
+    if (!imported.ok()) {
+      return absl::Status(imported.status().code(), absl::StrCat(path, ": ", where, imported.status().message()));
+    }
+    for (const std::string& note : imported->notes) options_.note(absl::StrCat(path, ": ", note));
+    for (const kube::Object& server : imported->servers) {
+      UNMCP_RETURN_IF_ERROR(Add(server.json(), "", {}, path, absl::StrCat(where, server.name(), ": ")));
+    }
+    return absl::OkStatus();
+  }
+
   // `prefix` is where `json` is in the document.
   absl::Status Add(const Json& json, const std::string& prefix, const YamlDocument& document, const std::string& path,
                    const std::string& where) {
     const auto full = [&](const std::string& field) {
       return prefix.empty() || field.empty() ? prefix + field : absl::StrCat(prefix, ".", field);
     };
-    absl::StatusOr<kube::Object> object = ReadObject(json, ns_);
+    absl::StatusOr<kube::Object> object = ReadObject(json, options_.ns);
     if (!object.ok()) {
       // "spec.env[2].name: must be …" begins with the field that is wrong.
       const std::string message(object.status().message());
@@ -247,7 +303,7 @@ class Loader {
     return document.lines.empty() ? "" : absl::StrCat(":", document.LineOf(field));
   }
 
-  const std::string ns_;
+  const LoadOptions& options_;
   std::vector<kube::Object> objects_;
   // "MCPServer name" → where it was read.
   std::map<std::string, std::string> seen_;
@@ -255,8 +311,9 @@ class Loader {
 
 }  // namespace
 
-absl::StatusOr<std::vector<kube::Object>> LoadManifests(const std::vector<std::string>& paths, const std::string& ns) {
-  Loader loader(ns);
+absl::StatusOr<std::vector<kube::Object>> LoadManifests(const std::vector<std::string>& paths,
+                                                        const LoadOptions& options) {
+  Loader loader(options);
   for (const std::string& path : paths) UNMCP_RETURN_IF_ERROR(loader.LoadPath(path));
   return loader.Take();
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -30,14 +31,14 @@ class ManifestLoaderTest : public testing::Test {
   }
 
   std::vector<kube::Object> Load(const std::vector<std::string>& paths) {
-    auto objects = LoadManifests(paths, "default");
+    auto objects = LoadManifests(paths, {.ns = "default"});
     EXPECT_TRUE(objects.ok()) << objects.status();
     return objects.ok() ? *objects : std::vector<kube::Object>();
   }
 
   // What loading `text` as a.yaml says, from the file's name on.
   std::string LoadError(const std::string& text, const std::string& name = "a.yaml") {
-    const auto objects = LoadManifests({Write(name, text)}, "default");
+    const auto objects = LoadManifests({Write(name, text)}, {.ns = "default"});
     EXPECT_EQ(objects.status().code(), absl::StatusCode::kInvalidArgument) << objects.status() << "\n" << text;
     const std::string message(objects.status().message());
     return message.size() > dir_.size() ? message.substr(dir_.size() + 1) : message;
@@ -91,7 +92,7 @@ TEST_F(ManifestLoaderTest, ReadsFilesAndDirectoriesInOrder) {
   Write("notes.txt", "not read");
   std::filesystem::create_directories(dir_ + "/sub.yaml");
   EXPECT_THAT(Names(Load({dir_})), testing::ElementsAre("pool", "b1", "b2", "c"));
-  EXPECT_THAT(Names(Load({dir_ + "/c.json", dir_ + "/a.yaml"})), testing::ElementsAre("c", "pool"));
+  EXPECT_THAT(Names(Load({dir_ + "/c.json", dir_ + "/a.yaml"})), testing::ElementsAre("pool", "c"));
   EXPECT_TRUE(Load({}).empty());
 }
 
@@ -161,7 +162,7 @@ TEST_F(ManifestLoaderTest, ErrorsNameFileLineDocumentAndField) {
 TEST_F(ManifestLoaderTest, RefusesOtherKinds) {
   EXPECT_EQ(LoadError("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n"),
             "a.yaml:2: kind: Deployment of apps/v1 is not a kind that unmcp reads; it reads MCPServer and MCPPool of "
-            "unmcp.dev/v1");
+            "unmcp.dev/v1, and Secret and ConfigMap of v1");
   EXPECT_THAT(LoadError("apiVersion: unmcp.dev/v2\nkind: MCPServer\n"), HasSubstr("MCPServer of unmcp.dev/v2 is not"));
   EXPECT_EQ(LoadError("kind: MCPServer\n"), "a.yaml:1: apiVersion: is required");
   EXPECT_EQ(LoadError("apiVersion: unmcp.dev/v1\nkind: 5\n"), "a.yaml:2: kind: must be a string");
@@ -169,10 +170,10 @@ TEST_F(ManifestLoaderTest, RefusesOtherKinds) {
 
 TEST_F(ManifestLoaderTest, ChecksMetadata) {
   EXPECT_THAT(LoadError(Server("Everything", "  command: [x]\n")),
-              HasSubstr("a.yaml:4: metadata.name: must be at most 63 lower-case letters"));
+              HasSubstr("a.yaml:4: metadata.name: \"Everything\" must consist of lower-case letters"));
   for (const std::string& name : {std::string(64, 'a'), std::string("1a"), std::string("a-"), std::string("-a"),
                                   std::string("a.b"), std::string("a_b"), std::string("''"), std::string("a\xC3\xA4")}) {
-    EXPECT_THAT(LoadError(Server(name, "  command: [x]\n")), HasSubstr("metadata.name: must be at most")) << name;
+    EXPECT_THAT(LoadError(Server(name, "  command: [x]\n")), HasSubstr("a.yaml:4: metadata.name: ")) << name;
   }
   EXPECT_EQ(Load({Write("a.yaml", Server(std::string(61, 'a') + "-1", "  command: [x]\n"))}).size(), 1u);
   EXPECT_EQ(LoadError(Server("12", "  command: [x]\n")), "a.yaml:4: metadata.name: must be a string; put it in quotes");
@@ -192,7 +193,7 @@ TEST_F(ManifestLoaderTest, ChecksMetadata) {
 TEST_F(ManifestLoaderTest, TheSameObjectTwiceIsAnError) {
   const std::string first = Write("1.yaml", Server("a", "  command: [x]\n"));
   const std::string second = Write("2.yaml", Server("a", "  command: [y]\n"));
-  const auto objects = LoadManifests({dir_}, "default");
+  const auto objects = LoadManifests({dir_}, {.ns = "default"});
   EXPECT_EQ(objects.status().message(),
             absl::StrCat(second, ":4: MCPServer a is already in ", first, ":4; keep one of the two"));
   // A pool and a server may share a name.
@@ -201,12 +202,72 @@ TEST_F(ManifestLoaderTest, TheSameObjectTwiceIsAnError) {
 }
 
 TEST_F(ManifestLoaderTest, SaysWhatIsNotThere) {
-  const auto missing = LoadManifests({dir_ + "/none.yaml"}, "default");
+  const auto missing = LoadManifests({dir_ + "/none.yaml"}, {.ns = "default"});
   EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(missing.status().message()), HasSubstr("none.yaml: cannot be read: No such file"));
-  const auto empty = LoadManifests({dir_}, "default");
+  const auto empty = LoadManifests({dir_}, {.ns = "default"});
   EXPECT_EQ(empty.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(empty.status().message()), HasSubstr("has no *.yaml, *.yml or *.json file"));
+}
+
+TEST_F(ManifestLoaderTest, RulesBetweenFieldsAreChecked) {
+  EXPECT_THAT(LoadError(Server("a", "  transport: {type: sse}\n  command: [x]\n")),
+              HasSubstr("a.yaml:6: spec.transport.port: "));
+  EXPECT_THAT(LoadError(Server("a", "  url: http://x/mcp\n  command: [x]\n")), HasSubstr("spec.command"));
+}
+
+TEST_F(ManifestLoaderTest, WhatIsReferredToComesFirst) {
+  const auto objects = Load({Write("a.yaml", Server("s", "  command: [x]\n") + R"(
+---
+apiVersion: unmcp.dev/v1
+kind: MCPPool
+metadata: {name: p}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys}
+stringData: {token: t}
+)")});
+  EXPECT_THAT(Names(objects), testing::ElementsAre("keys", "p", "s"));
+  EXPECT_EQ(objects[0].json()["stringData"], Json::parse(R"({"token":"t"})"));
+  EXPECT_EQ(LoadError("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {port: 80}\n"),
+            "a.yaml:4: data.port: must be a string; put it in quotes");
+  EXPECT_EQ(LoadError("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nspec: {}\n"),
+            "a.yaml:4: spec: unknown field of a ConfigMap");
+}
+
+TEST_F(ManifestLoaderTest, ReadsConfigurationsOfClients) {
+  std::vector<std::string> notes;
+  InputValues inputs({.given = {{"key", "k-1"}}});
+  const auto objects = LoadManifests(
+      {Write("claude_desktop_config.json", R"({
+  // what I use
+  "mcpServers": {"My Time": {"command": "uvx", "args": ["mcp-server-time"],}},
+})"),
+       Write("mcp", R"({"inputs":[{"id":"key","type":"promptString","password":true}],
+                       "servers":{"api":{"type":"http","url":"https://x.example/","headers":{"X-Key":"${input:key}"}}}})")},
+      {.ns = "default", .inputs = &inputs, .note = [&](const std::string& note) { notes.push_back(note); }});
+  ASSERT_TRUE(objects.ok()) << objects.status();
+  EXPECT_THAT(Names(*objects), testing::ElementsAre("my-time", "api"));
+  EXPECT_EQ((*objects)[1].spec()["headers"][0]["value"], "k-1");
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_THAT(notes[0], HasSubstr("claude_desktop_config.json: \"My Time\" is declared as \"my-time\""));
+}
+
+TEST_F(ManifestLoaderTest, ErrorsOfClientsConfigurationsNameServerAndField) {
+  EXPECT_EQ(LoadError(R"({"mcpServers": {"a": {"command": "x", "args": "y"}}})", "a.json"),
+            "a.json: mcpServers.a.args: must be a list");
+  EXPECT_THAT(LoadError(R"({"mcpServers": {"a": {"command": "x", "env": {"A=B": "y"}}}})", "a.json"),
+              HasSubstr("a.json: a: spec.env[0].name: "));
+  EXPECT_THAT(LoadError(R"({"inputs":[{"id":"k","type":"promptString"}],"servers":{"a":{"command":"${input:k}"}}})"),
+              HasSubstr("give it with --input k=VALUE"));
+}
+
+TEST_F(ManifestLoaderTest, ReadsStandardInput) {
+  std::istringstream in(Server("a", "  command: [x]\n"));
+  const auto objects = LoadManifests({"-"}, {.ns = "default", .standard_input = &in});
+  ASSERT_TRUE(objects.ok()) << objects.status();
+  EXPECT_THAT(Names(*objects), testing::ElementsAre("a"));
 }
 
 TEST_F(ManifestLoaderTest, SizeIsBounded) {

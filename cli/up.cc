@@ -58,7 +58,7 @@ class UpImpl final : public Up {
 
   absl::Status Init() {
     if (!options_.manifests.empty()) {
-      UNMCP_ASSIGN_OR_RETURN(manifests_, LoadManifests(options_.manifests, options_.ns));
+      UNMCP_ASSIGN_OR_RETURN(manifests_, LoadManifests(options_.manifests, {.ns = options_.ns}));
     }
     UNMCP_ASSIGN_OR_RETURN(cluster_,
                            kube::EmbeddedCluster::Create({.data_dir = options_.data_dir, .crds = AllCrds()}));
