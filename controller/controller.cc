@@ -21,7 +21,6 @@ using kube::WorkQueue;
 
 constexpr char kServerKey[] = "server/";
 constexpr char kPoolKey[] = "pool/";
-constexpr char kDefaultPool[] = "default";
 
 // A cluster that takes no write cannot be worked with anyway; once a second
 // somebody will see the error in the log, and it is no load.
@@ -295,7 +294,7 @@ void Controller::OnServerPlanDone(const std::string& key, const std::string& uid
 ServerSnapshot Controller::Observe(const Server& server) const {
   ServerSnapshot seen;
   seen.server = server.resource;
-  seen.spec_status = server.spec_status;
+  seen.declared = server.declared;
   seen.owner_pool_uid = server.owner_pool_uid;
   seen.other_owners = server.other_owners;
   seen.deleting = server.object->deleting();
@@ -319,13 +318,21 @@ ServerSnapshot Controller::Observe(const Server& server) const {
     seen.pool.exists = true;
     seen.pool.uid = it->second.object->uid();
     if (spec.has_max_servers_limit()) seen.pool.max_limit = spec.max_servers_limit();
-    if (spec.has_default_idle_timeout()) seen.pool.idle_timeout = spec.default_idle_timeout();
   }
   seen.pool.decided = server.decided;
   seen.pool.granted = server.granted;
   seen.pool.ignored = server.ignored;
   seen.pool.waiting = server.waiting;
   return seen;
+}
+
+void Controller::Redeclare(Server* server) {
+  auto it = pools_.find(server->resource.spec().pool());
+  const bool has_pool = it != pools_.end() && it->second.object != nullptr;
+  auto declared = std::make_shared<Declaration>(Declare(
+      server->resource.spec(), has_pool ? &it->second.resource.spec() : nullptr, options_.runs_images));
+  if (!server->read_status.ok()) declared->status = server->read_status;
+  server->declared = std::move(declared);
 }
 
 bool Controller::TellPool(Server* server, WorkQueue::Priority priority) {

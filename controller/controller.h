@@ -116,6 +116,8 @@ class Controller {
   void EnqueuePool(const std::string& name, kube::WorkQueue::Priority priority);
   void EnqueueHolders(const std::string& uid);
   void LookAgain(Server* server, absl::Time when);
+  // To be called when its spec or its pool's has changed.
+  void Redeclare(Server* server);
   ServerSnapshot Observe(const Server& server) const;
   // Tells the pool when what it has to know of the server has changed; answers
   // whether it had.

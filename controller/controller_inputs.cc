@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "common/proto_json.h"
 #include "controller/controller.h"
 #include "controller/controller_state.h"
 #include "controller/observed.h"
@@ -37,10 +36,13 @@ void Controller::OnServer(const ObjectPtr& object) {
   }
   Server* const server = slot.get();
   const std::string pool_before = added ? "" : server->resource.spec().pool();
+  const bool spec_changed = added || server->object->uid() != object->uid() ||
+                            server->object->generation() != object->generation() ||
+                            server->read_status != resource.status();
   server->object = object;
   if (resource.ok()) {
     server->resource = *std::move(resource);
-    server->spec_status = ValidateRules(server->resource.spec());
+    server->read_status = absl::OkStatus();
   } else {
     // Stored past every validation: say so, with what could be read before.
     server->resource.set_uid(object->uid());
@@ -48,7 +50,7 @@ void Controller::OnServer(const ObjectPtr& object) {
     server->resource.set_namespace_(object->ns());
     server->resource.set_resource_version(object->resource_version());
     server->resource.set_generation(object->generation());
-    server->spec_status = resource.status();
+    server->read_status = resource.status();
   }
   server->owner_pool_uid.clear();
   server->other_owners = kube::Json::array();
@@ -70,6 +72,7 @@ void Controller::OnServer(const ObjectPtr& object) {
     server->decided = server->granted = server->ignored = server->waiting = false;
     server->member = PoolMember();
   }
+  if (spec_changed) Redeclare(server);
   TellPool(server, WorkQueue::kNormal);
   EnqueueServer(object->name(), WorkQueue::kNormal);
 }
@@ -101,7 +104,10 @@ void Controller::OnPool(const ObjectPtr& object) {
   }
   if (changed) {
     for (const std::string& member : pool.members) {
-      if (Server* server = FindServer(member)) TellPool(server, WorkQueue::kNormal);
+      if (Server* server = FindServer(member)) {
+        Redeclare(server);
+        TellPool(server, WorkQueue::kNormal);
+      }
       EnqueueServer(member, WorkQueue::kNormal);
     }
   }
@@ -113,7 +119,10 @@ void Controller::OnPoolDeleted(const ObjectPtr& object) {
   pool.object = nullptr;
   pool.resource = v1::MCPPool();
   for (const std::string& member : pool.members) {
-    if (Server* server = FindServer(member)) server->decided = server->granted = server->waiting = false;
+    if (Server* server = FindServer(member)) {
+      server->decided = server->granted = server->waiting = false;
+      Redeclare(server);
+    }
     EnqueueServer(member, WorkQueue::kNormal);
   }
   if (pool.members.empty()) pools_.erase(object->name());
@@ -153,7 +162,8 @@ void Controller::OnApiservers(const ApiserverSet& apiservers) {
   apiserver_set_ = apiservers;
   for (auto& [name, server] : servers_) {
     // Who waits for an apiserver: to be discovered, or to be drained.
-    if (Discovered(server->resource) && server->memory.drain == ServerMemory::Drain::kNone) continue;
+    const bool discovered = Discovered(server->resource.status(), *server->declared);
+    if (discovered && server->memory.drain == ServerMemory::Drain::kNone) continue;
     TellPool(server.get(), WorkQueue::kNormal);
     EnqueueServer(name, WorkQueue::kNormal);
   }

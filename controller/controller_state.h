@@ -21,7 +21,9 @@ std::string LabelOf(const kube::Object& object, const char* label);
 struct Controller::Server {
   ObjectPtr object;
   v1::MCPServer resource;
-  absl::Status spec_status;
+  // OK when `resource` is what `object` says.
+  absl::Status read_status;
+  std::shared_ptr<const Declaration> declared;
   std::string owner_pool_uid;
   kube::Json other_owners = kube::Json::array();
 

@@ -10,6 +10,7 @@
 #define UNMCP_CONTROLLER_DECIDE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "controller/effective_spec.h"
 #include "controller/observed.h"
 #include "kube/cluster.h"
 #include "unmcp/v1/resources.pb.h"
@@ -53,9 +55,7 @@ inline constexpr int kManualRetrySeconds = 60;
 // even processes that are only out of sight are folded, as a status too long
 // to be written would be worse than a process counted twice.
 inline constexpr int kMaxLedgerEntries = 64;
-// The schema's defaults, for objects that were stored without.
-inline constexpr int kDefaultStartupTimeoutSeconds = 120;
-inline constexpr int kDefaultIdleTimeoutSeconds = 60;
+// The schema's default, for pools that were stored without.
 inline constexpr int kDefaultMaxServers = 100;
 
 // Why a server should run, in rising urgency.
@@ -131,8 +131,8 @@ struct ServerMemory {
 
 struct ServerSnapshot {
   v1::MCPServer server;
-  // Whether the spec keeps its rules.
-  absl::Status spec_status;
+  // What follows from its spec and its pool's. Set.
+  std::shared_ptr<const Declaration> declared;
   // uid of the pool that owns it by ownerReference, and its other owners.
   std::string owner_pool_uid;
   kube::Json other_owners = kube::Json::array();
@@ -148,7 +148,6 @@ struct ServerSnapshot {
     bool exists = false;
     std::string uid;
     int max_limit = kDefaultMaxServers;
-    int idle_timeout = kDefaultIdleTimeoutSeconds;
     // Whether the pool has decided about this server yet, and what.
     bool decided = false;
     bool granted = false;

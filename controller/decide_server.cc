@@ -26,7 +26,7 @@ bool IsOnItsWay(const std::string& waiting_reason) {
 class Decider {
  public:
   explicit Decider(const ServerSnapshot& seen)
-      : seen_(seen), server_(seen.server), status_(seen.server.status()), next_(status_),
+      : seen_(seen), server_(seen.server), spec_(seen.declared->spec), status_(seen.server.status()), next_(status_),
         blocked_(Blocked(seen)) {
     plan_.memory = seen.memory;
   }
@@ -36,7 +36,7 @@ class Decider {
     next_.set_observed_generation(server_.generation());
     Condition(kAccepted, blocked_ && blocked_->reason() != "Suspended"
                              ? ConditionValue{"False", blocked_->reason(), blocked_->message()}
-                             : ConditionValue{"True", "Accepted", "The spec is in order."});
+                             : Accepted());
     DecideDiscovery();
     want_ = WantOf(seen_, discovered_);
     const ObservedPod* pod = nullptr;
@@ -64,6 +64,10 @@ class Decider {
   void Condition(const char* type, const ConditionValue& value) {
     SetCondition(next_.mutable_conditions(), type, value, server_.generation(), seen_.now);
   }
+  ConditionValue Accepted() const {
+    if (seen_.declared->unused.empty()) return {"True", "Accepted", "The spec is in order."};
+    return {"True", "FieldsNotUsed", absl::StrCat("The spec is in order; ", seen_.declared->unused, ".")};
+  }
   void NotReady(const std::string& reason, const std::string& message) {
     Condition(kReady, {"False", reason, message});
   }
@@ -85,7 +89,7 @@ class Decider {
 
   void DecideDiscovery() {
     const ServerMemory& memory = seen_.memory;
-    const std::string hash = SpecHash(server_.spec());
+    const std::string& hash = seen_.declared->hash;
     const ObservedPod* pod = nullptr;
     for (const ObservedPod& candidate : seen_.pods) {
       if (candidate.incarnation == status_.incarnation() && candidate.spec_hash == hash) pod = &candidate;
@@ -95,7 +99,7 @@ class Decider {
       next_.set_tool_count(memory.tool_count);
       next_.set_discovered_hash(hash);
     }
-    discovered_ = next_.discovered_hash() == hash;
+    discovered_ = Discovered(next_, *seen_.declared);
     if (discovered_) {
       Condition(kDiscovered, {"True", "Discovered", "The server has said what it is."});
       return;
@@ -179,7 +183,7 @@ class Decider {
 
   void CreatePod() {
     plan_.starts = true;
-    const kube::Object pod = BuildPod(server_, next_.incarnation());
+    const kube::Object pod = BuildPod(server_, spec_, seen_.declared->hash, next_.incarnation());
     last_.insert(last_.begin(), {.verb = Write::Verb::kCreate, .ref = Ref(kube::PodKind(), pod.name()),
                                  .body = pod.json(), .uid = server_.uid()});
   }
@@ -249,7 +253,7 @@ class Decider {
       }
       LookAgain(StartDeadline());
     }
-    if (pod.spec_hash != SpecHash(server_.spec())) {
+    if (pod.spec_hash != seen_.declared->hash) {
       DrainThenStop(pod, "SpecChanged", "The spec has changed: the server is started anew with it.");
     } else if (seen_.pool.waiting) {
       DrainThenStop(pod, "PoolFull", "The server's pool has no room for it.");
@@ -347,7 +351,7 @@ class Decider {
     if (memory.failed_incarnation != pod.incarnation) {
       memory.failures = Failures(seen_) + 1;
       memory.failed_incarnation = pod.incarnation;
-      memory.failed_hash = SpecHash(server_.spec());
+      memory.failed_hash = seen_.declared->hash;
       memory.retry_at = seen_.now + StartBackoff(memory.failures);
       memory.failure_reason = reason;
       memory.failure_message = message;
@@ -359,9 +363,7 @@ class Decider {
     Stop(pod, reason, message);
   }
 
-  int StartupTimeout() const {
-    return server_.spec().has_startup_timeout() ? server_.spec().startup_timeout() : kDefaultStartupTimeoutSeconds;
-  }
+  int StartupTimeout() const { return spec_.startup_timeout(); }
   absl::Time StartDeadline() const {
     // That it runs now and then is not what it was started for.
     if (want_ == Want::kDiscovery) return plan_.memory.life_began + absl::Seconds(StartupTimeout());
@@ -433,6 +435,7 @@ class Decider {
     AddServiceWrite(&writes);
     plan_.writes = std::move(writes);
 
+    *plan_.published.mutable_effective_spec() = spec_;
     *plan_.published.mutable_server() = server_;
     *plan_.published.mutable_server()->mutable_status() = std::move(with_activity);
     if (blocked_) {
@@ -448,17 +451,23 @@ class Decider {
     const kube::ObjectRef ref = Ref(kube::ServiceKind(), server_.name());
     if (!seen_.service.exists) {
       writes->push_back({.verb = Write::Verb::kCreate, .ref = ref,
-                         .body = BuildService(server_, next_.incarnation()).json(), .uid = server_.uid()});
-    } else if (seen_.service.ours && seen_.service.incarnation != next_.incarnation()) {
-      writes->push_back(
-          {.verb = Write::Verb::kPatch, .ref = ref,
-           .body = {{"spec", {{"selector", {{kIncarnationLabel, absl::StrCat(next_.incarnation())}}}}}},
-           .resource_version = seen_.service.resource_version});
+                         .body = BuildService(server_, spec_, next_.incarnation()).json(), .uid = server_.uid()});
+      return;
     }
+    const kube::Json ports = ServicePorts(spec_);
+    if (!seen_.service.ours ||
+        (seen_.service.incarnation == next_.incarnation() && seen_.service.ports == ports)) {
+      return;
+    }
+    kube::Json spec = {{"selector", {{kIncarnationLabel, absl::StrCat(next_.incarnation())}}}};
+    if (seen_.service.ports != ports) spec["ports"] = ports.empty() ? kube::Json() : ports;
+    writes->push_back({.verb = Write::Verb::kPatch, .ref = ref, .body = {{"spec", std::move(spec)}},
+                       .resource_version = seen_.service.resource_version});
   }
 
   const ServerSnapshot& seen_;
   const v1::MCPServer& server_;
+  const v1::MCPServerSpec& spec_;  // effective
   const MCPServerStatus& status_;
   MCPServerStatus next_;
   const std::optional<v1::Unavailable> blocked_;

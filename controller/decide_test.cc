@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "controller/build.h"
 #include "controller/status.h"
 #include "gtest/gtest.h"
 
@@ -15,6 +14,11 @@ namespace {
 using Verb = Write::Verb;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'750'000'000);
+
+// After each change of the spec.
+void Redeclare(ServerSnapshot* seen) {
+  seen->declared = std::make_shared<Declaration>(Declare(seen->server.spec(), nullptr, seen->runs_images));
+}
 
 // A server that has been discovered, in a pool with room, and one apiserver.
 ServerSnapshot Known() {
@@ -27,7 +31,8 @@ ServerSnapshot Known() {
   seen.server.set_resource_version("5");
   seen.server.mutable_spec()->set_pool("default");
   seen.server.mutable_spec()->add_command("mcp-server");
-  seen.server.mutable_status()->set_discovered_hash(SpecHash(seen.server.spec()));
+  Redeclare(&seen);
+  seen.server.mutable_status()->set_discovered_hash(seen.declared->hash);
   seen.owner_pool_uid = "pool-uid";
   seen.service = {.exists = true, .ours = true, .resource_version = "6", .incarnation = 0};
   seen.pool = {.exists = true, .uid = "pool-uid", .decided = true};
@@ -59,7 +64,7 @@ ObservedPod RunningPod(const ServerSnapshot& seen) {
   pod.name = "a-4";
   pod.uid = "pod-uid";
   pod.incarnation = 4;
-  pod.spec_hash = SpecHash(seen.server.spec());
+  pod.spec_hash = seen.declared->hash;
   pod.ready = pod.running = true;
   pod.container_id = "c1";
   pod.running_since = kNow;
@@ -321,7 +326,7 @@ TEST(DecideServer, BackOffGrowsToItsCap) {
   ServerSnapshot seen = Running("Starting");
   seen.pods[0].running = seen.pods[0].ready = false;
   *seen.server.mutable_status()->mutable_started_at() = ToTimestamp(kNow - absl::Hours(1));
-  seen.memory.failed_hash = SpecHash(seen.server.spec());
+  seen.memory.failed_hash = seen.declared->hash;
   seen.memory.failures = 1;
   EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + 2 * kFirstStartBackoff);
   seen.memory.failures = 40;
@@ -333,6 +338,7 @@ TEST(DecideServer, BackOffGrowsToItsCap) {
 TEST(DecideServer, ASuspendedServerStopsWithoutAsking) {
   ServerSnapshot seen = Running();
   seen.server.mutable_spec()->set_suspend(true);
+  Redeclare(&seen);
   const ServerPlan plan = DecideServer(seen);
   EXPECT_EQ(Phase(plan), "Stopping");
   EXPECT_EQ(plan.drain, 0);
@@ -344,7 +350,8 @@ TEST(DecideServer, IgnoredAndRefusedServersSayWhy) {
   seen.pool.ignored = true;
   EXPECT_EQ(Phase(DecideServer(seen)), "Ignored");
   seen = Sleeping();
-  seen.spec_status = absl::InvalidArgumentError("spec.idleTimeout: must be at least -1");
+  seen.server.mutable_spec()->set_idle_timeout(-2);
+  Redeclare(&seen);
   const ServerPlan plan = DecideServer(seen);
   const v1::Condition* accepted = FindCondition(plan.published.server().status().conditions(), "Accepted");
   EXPECT_EQ(accepted->status(), "False");
@@ -500,20 +507,6 @@ TEST(DecidePool, WhatIsIgnoredKeepsItsGrantUntilItHasStopped) {
   EXPECT_TRUE(DecidePool(seen).granted.contains("a-uid"));
   seen.members[0].alive = false;
   EXPECT_FALSE(DecidePool(seen).granted.contains("a-uid"));
-}
-
-// ---- What is made ----
-
-TEST(Build, TheHashChangesWithWhatReachesThePodOnly) {
-  v1::MCPServerSpec spec;
-  spec.add_command("x");
-  const std::string hash = SpecHash(spec);
-  spec.set_idle_timeout(5);
-  spec.set_suspend(true);
-  spec.set_pool("other");
-  EXPECT_EQ(SpecHash(spec), hash);
-  spec.add_args("y");
-  EXPECT_NE(SpecHash(spec), hash);
 }
 
 }  // namespace

@@ -65,7 +65,6 @@ absl::StatusOr<Resource> Read(const kube::Object& object) {
 absl::StatusOr<v1::MCPServer> ReadServer(const kube::Object& object) {
   UNMCP_ASSIGN_OR_RETURN(v1::MCPServer server, Read<v1::MCPServer>(object));
   if (server.spec().pool().empty()) server.mutable_spec()->set_pool("default");
-  if (server.spec().transport().type().empty()) server.mutable_spec()->mutable_transport()->set_type("stdio");
   server.set_pool(server.spec().pool());
   return server;
 }
@@ -108,6 +107,11 @@ ObservedService ReadService(const kube::Object& object, const std::string& serve
   service.exists = true;
   service.ours = object.controller_uid() == server_uid;
   service.resource_version = object.resource_version();
+  // What a cluster adds to a port (its protocol) is left out.
+  for (const Json& port : Member(object.spec(), "ports")) {
+    Json& kept = service.ports.emplace_back(Json::object());
+    for (const char* key : {"name", "port", "targetPort"}) kept[key] = Member(port, key);
+  }
   service.incarnation = Number(String(Member(object.spec(), "selector"), kIncarnationLabel));
   return service;
 }

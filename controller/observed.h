@@ -53,6 +53,8 @@ struct ObservedService {
   bool ours = false;
   std::string resource_version;
   int64_t incarnation = 0;
+  // As ServicePorts (build.h) has them.
+  kube::Json ports = kube::Json::array();
 };
 ObservedService ReadService(const kube::Object& object, const std::string& server_uid);
 

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "controller/build.h"
 #include "controller/status.h"
 
 namespace unmcp::controller {
@@ -12,10 +11,7 @@ namespace {
 
 using v1::MCPServerStatus;
 
-int IdleTimeout(const ServerSnapshot& seen) {
-  const int own = seen.server.spec().idle_timeout();
-  return own != 0 ? own : seen.pool.idle_timeout;
-}
+int IdleTimeout(const ServerSnapshot& seen) { return seen.declared->spec.idle_timeout(); }
 
 // As recorded, for a controller that takes over: what apiservers have to say is
 // not known yet.
@@ -27,22 +23,27 @@ bool RequestedByClients(const MCPServerStatus& status) {
 }  // namespace
 
 std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen) {
-  const v1::MCPServerSpec& spec = seen.server.spec();
+  const v1::MCPServerSpec& spec = seen.declared->spec;
   v1::Unavailable why;
   why.set_retry_after_seconds(kManualRetrySeconds);
-  if (!seen.spec_status.ok()) {
+  if (!seen.declared->status.ok()) {
     why.set_reason("InvalidSpec");
-    why.set_message(std::string(seen.spec_status.message()));
+    why.set_message(std::string(seen.declared->status.message()));
   } else if (!seen.pool.exists) {
     why.set_reason("PoolNotFound");
     why.set_message(absl::StrCat("MCPPool \"", spec.pool(),
                                  "\" does not exist: create it, or set spec.pool to one that does"));
-  } else if (spec.command_size() == 0 && spec.image().empty()) {
+  } else if (!RunsElsewhere(spec) && spec.command_size() == 0 && spec.image().empty()) {
     why.set_reason("NothingToRun");
-    why.set_message("spec.command is empty: set it to the program that is the MCP server");
-  } else if (spec.command_size() == 0 && !seen.runs_images) {
+    why.set_message("spec.command is empty: set it to the program that is the MCP server, or set spec.url to the "
+                    "address of one that runs elsewhere");
+  } else if (!RunsElsewhere(spec) && spec.command_size() == 0 && !seen.runs_images) {
     why.set_reason("ImageWithoutCommand");
     why.set_message("this machine runs commands, not images: set spec.command, or run the server on a cluster");
+  } else if (spec.isolation() == "session") {
+    why.set_reason("IsolationNotSupported");
+    why.set_message("spec.isolation session (a process for each client) is not built in this version: leave it out "
+                    "(also in the pool's spec.serverDefaults); clients that share a process are kept apart by unmcp");
   } else if (seen.pool.ignored) {
     why.set_reason("OverLimit");
     why.set_message(absl::StrCat("pool \"", spec.pool(), "\" has its maxServersLimit of ", seen.pool.max_limit,
@@ -56,14 +57,14 @@ std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen) {
   return why;
 }
 
-bool Discovered(const v1::MCPServer& server) {
-  return server.status().discovered_hash() == SpecHash(server.spec());
+bool Discovered(const MCPServerStatus& status, const Declaration& declared) {
+  return !declared.hash.empty() && status.discovered_hash() == declared.hash;
 }
 
 bool Started(const ServerSnapshot& seen) { return IsTrue(seen.server.status().conditions(), kStarted); }
 
 int Failures(const ServerSnapshot& seen) {
-  return seen.memory.failed_hash == SpecHash(seen.server.spec()) ? seen.memory.failures : 0;
+  return seen.memory.failed_hash == seen.declared->hash ? seen.memory.failures : 0;
 }
 
 bool BackingOff(const ServerSnapshot& seen) { return Failures(seen) > 0 && seen.now < seen.memory.retry_at; }
@@ -97,7 +98,7 @@ bool Demanded(const ServerSnapshot& seen) {
 }
 
 Want WantOf(const ServerSnapshot& seen) {
-  return WantOf(seen, Discovered(seen.server));
+  return WantOf(seen, Discovered(seen.server.status(), *seen.declared));
 }
 
 Want WantOf(const ServerSnapshot& seen, bool discovered) {

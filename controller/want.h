@@ -27,7 +27,7 @@ inline constexpr char kForDiscovery[] = "Discovery";
 std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen);
 
 // It is known what a process made of its spec is.
-bool Discovered(const v1::MCPServer& server);
+bool Discovered(const v1::MCPServerStatus& status, const Declaration& declared);
 
 // Its status says that it has a life, whatever becomes of it.
 bool Started(const ServerSnapshot& seen);
