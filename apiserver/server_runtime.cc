@@ -16,6 +16,10 @@ constexpr absl::Duration kWakeGrace = absl::Seconds(180);
 // failover takes a lease's 15 s.
 constexpr absl::Duration kNoControllerGrace = absl::Seconds(20);
 
+// How often a server that cannot start now is asked for anew while clients are
+// refused: far below the time after which a demand is forgotten.
+constexpr absl::Duration kRefusedDemandInterval = absl::Seconds(1);
+
 // Between attempts to attach to a life that is published but does not answer.
 constexpr absl::Duration kAttachRetry = absl::Milliseconds(100);
 
@@ -108,6 +112,13 @@ void ServerRuntime::CloseAll(absl::string_view why) { hub_->CloseAll(why); }
 
 void ServerRuntime::Wake() {
   SetWaiting(true);
+  demanded_at_ = options_.loop->Now();
+  options_.uplink->Demand(server().uid());
+}
+
+void ServerRuntime::OnRefused() {
+  if (options_.loop->Now() < demanded_at_ + kRefusedDemandInterval) return;
+  demanded_at_ = options_.loop->Now();
   options_.uplink->Demand(server().uid());
 }
 

@@ -64,6 +64,7 @@ class ServerRuntime final : public session::SharedHub::Host, public kube::Attach
  private:
   // session::SharedHub::Host
   void Wake() override;
+  void OnRefused() override;
   void SendUpstream(std::string message) override;
   size_t upstream_pending() const override;
   void OnDiscovered(const session::Discovered& discovered) override;
@@ -96,6 +97,7 @@ class ServerRuntime final : public session::SharedHub::Host, public kube::Attach
   // later, since one that has missed it would start the server once more.
   std::optional<v1::Discovery> discovery_;
   bool waiting_ = false;
+  absl::Time demanded_at_ = absl::InfinitePast();
   bool draining_ = false;
   Timer wake_timer_;
   Timer retry_timer_;

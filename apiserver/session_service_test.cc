@@ -28,6 +28,7 @@ class EchoHost final : public session::SharedHub::Host {
   void Wake() override {
     loop_->Post([this] { hub_->UpstreamUp(false, absl::Seconds(10)); });
   }
+  void OnRefused() override {}
   void SendUpstream(std::string message) override {
     const auto call = nlohmann::json::parse(message);
     if (!call.contains("id") || call["method"] == "hang") return;

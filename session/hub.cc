@@ -86,7 +86,7 @@ void Hub::Handle(ExchangeRequest request, std::unique_ptr<Exchange> exchange) {
 }
 
 void Hub::OpenStream(const ExchangeRequest& request, std::unique_ptr<Exchange> exchange) {
-  if (unavailable_.has_value()) return AnswerUnavailable(exchange.get(), *unavailable_);
+  if (unavailable_.has_value()) return Refuse(exchange.get());
   if (sessions_.size() >= kMaxSessions) {
     return AnswerUnavailable(
         exchange.get(), {.reason = "TooManySessions",
@@ -113,6 +113,11 @@ void Hub::OpenStream(const ExchangeRequest& request, std::unique_ptr<Exchange> e
   if (!reconnects && !session->ended()) Wake();
 }
 
+void Hub::Refuse(Exchange* exchange) {
+  AnswerUnavailable(exchange, *unavailable_);
+  host_->OnRefused();
+}
+
 void Hub::OnPost(absl::string_view session_id, Exchange* exchange, std::string message) {
   const auto it = sessions_.find(session_id);
   if (it == sessions_.end()) return AnswerUnknownSession(exchange);
@@ -136,6 +141,9 @@ void Hub::OnPost(absl::string_view session_id, Exchange* exchange, std::string m
   if (envelope.kind == Envelope::Kind::kRequest && calls_.IdOf(*session, envelope.id) != 0) {
     return refuse(kInvalidRequest, "a call with this id is in flight in this session: each call needs its own id");
   }
+  // Answered here: a client is only kept alive with it.
+  const bool calls = envelope.kind == Envelope::Kind::kRequest && envelope.method != "\"ping\"";
+  if (calls && state_ == State::kAsleep && unavailable_.has_value()) return Refuse(exchange);
   Answer(exchange, 202);
   if (session->ended()) return;
   OnClientMessage(session, std::move(message), envelope);

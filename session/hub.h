@@ -98,6 +98,8 @@ class Hub final : public SharedHub, public ClientSession::Owner {
 
   void OpenStream(const ExchangeRequest& request, std::unique_ptr<Exchange> exchange);
   void OnPost(absl::string_view session_id, Exchange* exchange, std::string message);
+  // While the server is unavailable.
+  void Refuse(Exchange* exchange);
   void OnStreamClosed(ClientSession* session) override;
   enum class Ending {
     kGoodOrder,  // what was sent still reaches the client

@@ -68,6 +68,10 @@ class SharedHub {
     // Somebody waits for the server. The answer is UpstreamUp or WakeFailed,
     // sooner or later. Called once per need, not per message.
     virtual void Wake() = 0;
+    // A client was refused, because the server is unavailable: it is wanted all
+    // the same, and has to keep its place among those that wait. Nobody waits for
+    // an answer. Called per request.
+    virtual void OnRefused() = 0;
     // Writes one message to the server; the newline is the Host's.
     virtual void SendUpstream(std::string message) = 0;
     // Bytes given to SendUpstream that the server has not read yet.
@@ -99,7 +103,8 @@ class SharedHub {
   virtual void Handle(ExchangeRequest request, std::unique_ptr<Exchange> exchange) = 0;
 
   // Set while the server is known to be unable to start: requests that would
-  // open a session are then answered 503 with Retry-After. nullopt clears it.
+  // open a session, and calls that would have to wake the server, are then
+  // answered 503 with Retry-After. nullopt clears it.
   virtual void SetUnavailable(std::optional<Unavailable> unavailable) = 0;
 
   // Ends every session in good order (the server is deleted, or unmcp stops).

@@ -66,8 +66,26 @@ TEST_F(HubClientsTest, AServerThatCannotStartIs503) {
       "message":"raise \"maxServersActive\"","details":[{"reason":"PoolFull"}]}})"));
   EXPECT_TRUE(refused->closed);
   EXPECT_EQ(host.wakes, 0);
+  EXPECT_EQ(host.refusals, 1);  // it is wanted all the same
   hub->SetUnavailable(std::nullopt);
   EXPECT_EQ(FakeClient(hub.get()).stream->status, 200);
+}
+
+TEST_F(HubClientsTest, ACallThatWouldWakeAServerThatCannotStartIs503) {
+  FakeClient a(hub.get(), "2025-06-18");
+  hub->SetUnavailable(Unavailable{.reason = "PoolFull", .message = "wait", .retry_after_seconds = 7});
+  const Recorded refused = a.Post(CallWith("1"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.at("retry-after"), "7");
+  EXPECT_EQ(host.refusals, 1);
+  EXPECT_EQ(a.Post(R"({"jsonrpc":"2.0","id":2,"method":"ping"})").status, 202);
+  hub->SetUnavailable(std::nullopt);
+  EXPECT_EQ(a.Post(CallWith("3")).status, 202);  // the session lives on
+  EXPECT_EQ(host.wakes, 1);
+  // A process that runs answers, whatever is said of a next one.
+  Start();
+  hub->SetUnavailable(Unavailable{.reason = "Suspended", .message = "m", .retry_after_seconds = 7});
+  EXPECT_EQ(a.Post(CallWith("4")).status, 202);
 }
 
 TEST_F(HubClientsTest, BadMessagesAreRefusedAndTheSessionLivesOn) {

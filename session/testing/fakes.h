@@ -129,6 +129,7 @@ class CountingRandom final : public Random {
 class FakeHost : public SharedHub::Host {
  public:
   void Wake() override { ++wakes; }
+  void OnRefused() override { ++refusals; }
   void SendUpstream(std::string message) override { sent.push_back(std::move(message)); }
   size_t upstream_pending() const override { return pending; }
   void OnDiscovered(const Discovered& d) override { discovered.push_back(d); }
@@ -137,7 +138,7 @@ class FakeHost : public SharedHub::Host {
 
   std::vector<std::string> TakeSent() { return std::exchange(sent, {}); }
 
-  int wakes = 0, activities = 0;
+  int wakes = 0, refusals = 0, activities = 0;
   size_t pending = 0;
   std::vector<std::string> sent;
   std::vector<Discovered> discovered;
