@@ -1,10 +1,12 @@
 #include "controller/controller.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/annotations.h"
 #include "controller/controller_state.h"
 #include "controller/observed.h"
 #include "controller/state_publisher.h"
@@ -25,6 +27,22 @@ constexpr char kPoolKey[] = "pool/";
 // A cluster that takes no write cannot be worked with anyway; once a second
 // somebody will see the error in the log, and it is no load.
 constexpr absl::Duration kBeginRetry = absl::Seconds(1);
+
+// Somebody has to make room, or the cluster has to come back: often enough that
+// a client is served soon after that.
+constexpr int kCannotWriteRetrySeconds = 10;
+
+v1::Unavailable CannotWrite(const absl::Status& why) {
+  v1::Unavailable unavailable;
+  const bool full = absl::IsResourceExhausted(why);
+  unavailable.set_reason(full ? "StorageFull" : "ClusterUnavailable");
+  unavailable.set_message(absl::StrCat(
+      full ? "there is no room to write down that the server starts: make room where unmcp keeps its data"
+           : "the cluster cannot be reached: see whether its API server runs",
+      " (", why.message(), ")"));
+  unavailable.set_retry_after_seconds(kCannotWriteRetrySeconds);
+  return unavailable;
+}
 
 Informer::Options InformerOptions(Scheduler* scheduler, kube::Cluster* cluster, const std::string& ns, Random* random,
                                   const kube::Kind& kind, const char* selector) {
@@ -196,6 +214,7 @@ void Controller::ProcessPool(const std::string& key, const std::string& name) {
   }
   pool.held = seen.held;
   PoolPlan plan = DecidePool(seen);
+  if (plan.look_again != absl::InfiniteFuture()) queue_.AddAfter(key, plan.look_again - seen.now);
   if (plan.patch.empty()) {
     ApplyPoolPlan(name, seen.members, plan);
     return End(key, absl::OkStatus());
@@ -213,6 +232,11 @@ void Controller::ProcessPool(const std::string& key, const std::string& name) {
   executor_.Run({std::move(write)}, [this, key, name, members = std::move(seen.members),
                                      plan = std::move(plan)](Executor::Outcome outcome) {
     if (outcome.status.ok()) ApplyPoolPlan(name, members, plan);
+    // Those who wait for a grant that cannot be written wait for that write.
+    for (const PoolMember& member : members) {
+      Server* const server = FindServerByUid(member.uid);
+      if (server != nullptr && member.want >= Want::kDemand && !member.alive) OnWritten(server, outcome.status);
+    }
     End(key, outcome.status);
   });
 }
@@ -226,12 +250,17 @@ void Controller::ApplyPoolPlan(const std::string& name, const std::vector<PoolMe
     const bool granted = plan.granted.contains(member.uid);
     const bool ignored = plan.ignored.contains(member.uid);
     const bool waiting = plan.waiting.contains(member.uid);
+    const bool warm = plan.warm.contains(member.uid);
+    const auto yielding = plan.yielding.find(member.uid);
+    const Yield yield = yielding == plan.yielding.end() ? Yield::kNone : yielding->second;
     const bool same = server->decided && server->granted == granted && server->ignored == ignored &&
-                      server->waiting == waiting;
+                      server->waiting == waiting && server->warm == warm && server->yield == yield;
     server->decided = true;
     server->granted = granted;
     server->ignored = ignored;
     server->waiting = waiting;
+    server->warm = warm;
+    server->yield = yield;
     if (same) continue;
     EnqueueHolders(member.uid);
     EnqueueServer(member.name, server->member.want >= Want::kDemand ? WorkQueue::kHigh : WorkQueue::kNormal);
@@ -252,6 +281,10 @@ void Controller::ProcessServer(const std::string& key, const std::string& name) 
   server->starting = plan.starts;
   server->look_again = plan.look_again;
   if (!seen.deleting) {
+    const bool wanted = server->memory.demanded || WantOf(seen) >= Want::kDemand;
+    if (!server->write_failure.ok() && wanted && !plan.published.has_route() && !plan.published.has_unavailable()) {
+      *plan.published.mutable_unavailable() = CannotWrite(server->write_failure);
+    }
     apiservers_->Publish(uid, std::move(plan.published));
     if (!std::exchange(server->published, true) && unpublished_ > 0) {
       --unpublished_;
@@ -263,9 +296,13 @@ void Controller::ProcessServer(const std::string& key, const std::string& name) 
   }
   if (plan.drain != 0) apiservers_->Drain(uid, plan.drain);
   TellPool(server, WorkQueue::kNormal);
-  executor_.Run(std::move(plan.writes), [this, key, uid, events = std::move(plan.events)](Executor::Outcome outcome) {
-    OnServerPlanDone(key, uid, events, outcome);
-  });
+  const bool writes = !plan.writes.empty();
+  executor_.Run(std::move(plan.writes),
+                [this, key, uid, writes, events = std::move(plan.events)](Executor::Outcome outcome) {
+                  Server* const written = writes ? FindServerByUid(uid) : nullptr;
+                  if (written != nullptr) OnWritten(written, outcome.status);
+                  OnServerPlanDone(key, uid, events, outcome);
+                });
 }
 
 void Controller::OnServerPlanDone(const std::string& key, const std::string& uid,
@@ -291,6 +328,15 @@ void Controller::OnServerPlanDone(const std::string& key, const std::string& uid
   End(key, outcome.status);
 }
 
+void Controller::OnWritten(Server* server, const absl::Status& status) {
+  const bool cannot = absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+  // Anything else that fails is between this write and the object.
+  if (!cannot && !status.ok()) return;
+  if (server->write_failure.ok() == status.ok()) return;
+  server->write_failure = status;
+  EnqueueServer(server->resource.name(), WorkQueue::kHigh);
+}
+
 ServerSnapshot Controller::Observe(const Server& server) const {
   ServerSnapshot seen;
   seen.server = server.resource;
@@ -298,6 +344,10 @@ ServerSnapshot Controller::Observe(const Server& server) const {
   seen.owner_pool_uid = server.owner_pool_uid;
   seen.other_owners = server.other_owners;
   seen.deleting = server.object->deleting();
+  seen.hand_started_at = ReadTimeAnnotation(*server.object, kStartedAtAnnotation);
+  seen.hand_stopped_at = ReadTimeAnnotation(*server.object, kStoppedAtAnnotation);
+  seen.hand_started_by = server.object->annotation(kStartedByAnnotation);
+  seen.hand_stopped_by = server.object->annotation(kStoppedByAnnotation);
   seen.memory = server.memory;
   seen.apiservers = apiserver_set_;
   seen.runs_images = options_.runs_images;
@@ -314,15 +364,17 @@ ServerSnapshot Controller::Observe(const Server& server) const {
   }
   auto it = pools_.find(server.resource.spec().pool());
   if (it != pools_.end() && it->second.object != nullptr) {
-    const v1::MCPPoolSpec& spec = it->second.resource.spec();
     seen.pool.exists = true;
     seen.pool.uid = it->second.object->uid();
+    const v1::MCPPoolSpec& spec = it->second.resource.spec();
     if (spec.has_max_servers_limit()) seen.pool.max_limit = spec.max_servers_limit();
   }
   seen.pool.decided = server.decided;
   seen.pool.granted = server.granted;
   seen.pool.ignored = server.ignored;
   seen.pool.waiting = server.waiting;
+  seen.pool.yield = server.yield;
+  seen.pool.warm = server.warm;
   return seen;
 }
 
@@ -338,18 +390,35 @@ void Controller::Redeclare(Server* server) {
 bool Controller::TellPool(Server* server, WorkQueue::Priority priority) {
   if (!synced_) return false;
   ServerSnapshot seen = Observe(*server);
-  // Whether it would want to run, could it: that it is over the limit is the
-  // pool's own decision.
+  // Whether it would want to run, could it: that it is over the limit, and
+  // whether it is kept running, are the pool's own decisions.
   seen.pool.ignored = false;
+  seen.pool.warm = false;
+  const ServerMemory& memory = server->memory;
+  const std::string& phase = server->resource.status().phase();
   PoolMember now{.uid = server->resource.uid(),
                  .name = server->resource.name(),
                  .created = FromTimestamp(server->resource.created_at()),
                  .want = WantOf(seen),
-                 .wanted_since = server->memory.demanded ? server->memory.demanded_since : absl::InfiniteFuture(),
-                 .alive = server->starting || !seen.pods.empty() ||
-                          Started(seen)};
+                 .wanted_since = memory.demanded       ? memory.demanded_since
+                                 : StartPending(seen) ? seen.hand_started_at
+                                                      : absl::InfiniteFuture(),
+                 .alive = server->starting || !seen.pods.empty() || Started(seen),
+                 .stopping = phase == "Stopping",
+                 .ready = phase == "Ready",
+                 .busy = Busy(seen, memory) || IdleTimeout(seen) < 0,
+                 .yielding = server->yield != Yield::kNone,
+                 .last_used = LastUsed(seen, memory),
+                 .refused_until = memory.drain_retry_at,
+                 .may_run = !seen.deleting && !Blocked(seen) && !Stopped(seen),
+                 .backing_off = BackingOff(seen)};
   PoolMember& told = server->member;
-  const bool same = told.uid == now.uid && told.want == now.want && told.alive == now.alive;
+  // A life that has ended gives its place back: who has it next, the pool says.
+  if (told.alive && !now.alive) server->granted = false;
+  const auto what_counts = [](const PoolMember& m) {
+    return std::tie(m.uid, m.want, m.alive, m.stopping, m.ready, m.busy, m.refused_until, m.may_run, m.backing_off);
+  };
+  const bool same = what_counts(told) == what_counts(now);
   told = std::move(now);
   if (same) return false;
   EnqueuePool(server->resource.spec().pool(), priority);

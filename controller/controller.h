@@ -108,6 +108,8 @@ class Controller {
   void ProcessServer(const std::string& key, const std::string& name);
   void OnServerPlanDone(const std::string& key, const std::string& uid, const std::vector<EventNote>& events,
                         const Executor::Outcome& outcome);
+  // Notes that what was to be written for a server was, or why not.
+  void OnWritten(Server* server, const absl::Status& status);
   void End(const std::string& key, const absl::Status& status);
   void WriteActivity(absl::AnyInvocable<void()> done);
 

@@ -69,7 +69,8 @@ void Controller::OnServer(const ObjectPtr& object) {
       EnqueuePool(pool_before, WorkQueue::kNormal);
     }
     pools_[pool].members.insert(object->name());
-    server->decided = server->granted = server->ignored = server->waiting = false;
+    server->decided = server->granted = server->ignored = server->waiting = server->warm = false;
+    server->yield = Yield::kNone;
     server->member = PoolMember();
   }
   if (spec_changed) Redeclare(server);
@@ -120,7 +121,8 @@ void Controller::OnPoolDeleted(const ObjectPtr& object) {
   pool.resource = v1::MCPPool();
   for (const std::string& member : pool.members) {
     if (Server* server = FindServer(member)) {
-      server->decided = server->granted = server->waiting = false;
+      server->decided = server->granted = server->ignored = server->waiting = server->warm = false;
+      server->yield = Yield::kNone;
       Redeclare(server);
     }
     EnqueueServer(member, WorkQueue::kNormal);
@@ -182,6 +184,7 @@ void Controller::OnActivity(const std::string& process, const v1::Activity& acti
   it->subscriptions = activity.subscriptions();
   it->last_request = std::max(it->last_request, FromTimestamp(activity.last_request_at()));
   const bool is_busy = it->calls_in_flight > 0 || it->subscriptions > 0;
+  server->member.last_used = std::max(server->member.last_used, it->last_request);
   // From now on it may become idle, or it must not be stopped any more; else
   // the appointment that the last decision made finds out by itself.
   const bool draining = server->memory.drain != ServerMemory::Drain::kNone;
@@ -196,7 +199,13 @@ void Controller::OnDemand(const std::string& uid) {
   Server* const server = FindServerByUid(uid);
   if (server == nullptr) return;  // deleted; the apiserver hears of it in a moment
   const absl::Time now = options_.scheduler->Now();
-  if (!server->memory.demanded) server->memory.demanded_since = now;
+  if (!server->memory.demanded) {
+    // Who has waited since an earlier controller keeps its turn.
+    const v1::MCPServerStatus& status = server->resource.status();
+    const bool waited = status.phase() == "Waiting" || status.phase() == "Requested";
+    const absl::Time recorded = FromTimestamp(status.requested_at());
+    server->memory.demanded_since = waited && recorded != absl::InfinitePast() ? recorded : now;
+  }
   server->memory.demanded = true;
   server->memory.demanded_at = now;
   // The pool first: with its grant the server is decided on once, and goes
@@ -223,7 +232,7 @@ void Controller::OnDrain(const std::string& uid, int64_t incarnation, bool drain
   VLOG(1) << server->resource.name() << ": drain of incarnation " << incarnation
           << (drained ? " granted" : " refused: " + why);
   memory.drain = drained ? ServerMemory::Drain::kDrained : ServerMemory::Drain::kRefused;
-  memory.drain_retry_at = options_.scheduler->Now() + kDrainRetry;
+  if (!drained) memory.drain_retry_at = options_.scheduler->Now() + kDrainRetry;
   EnqueueServer(server->resource.name(), WorkQueue::kHigh);
 }
 

@@ -32,8 +32,12 @@ struct Controller::Server {
   bool granted = false;
   bool ignored = false;
   bool waiting = false;
+  Yield yield = Yield::kNone;
+  bool warm = false;
 
   ServerMemory memory;
+  // Why the last write for it failed, when the cluster takes none at all.
+  absl::Status write_failure;
   // A plan that starts a Pod is under way.
   bool starting = false;
   bool published = false;

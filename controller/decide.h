@@ -49,6 +49,11 @@ inline constexpr absl::Duration kDrainRetry = absl::Seconds(5);
 inline constexpr absl::Duration kActivityInterval = absl::Minutes(1);
 // What clients are told to wait when a pool is full: servers end any moment.
 inline constexpr int kPoolFullRetrySeconds = 10;
+// A server that does not give way to one that is waited for before so long has
+// passed since it was last used: who has just got it needs a moment to say
+// something, and a pool that is far too small must not spend its time with
+// starting and stopping.
+inline constexpr absl::Duration kMinAwake = absl::Seconds(5);
 // And when only a person can help.
 inline constexpr int kManualRetrySeconds = 60;
 // The ledger's own bound (ActivityLedger.entries in resources.proto). Beyond it
@@ -63,9 +68,20 @@ enum class Want {
   kNone,
   // Nobody asked, but what it is has to be learned.
   kDiscovery,
+  // Nobody asked, but its pool keeps it running (spec.minServersWarm).
+  kWarm,
   kDemand,
   // It runs, and is in use.
   kInUse,
+};
+
+// What a pool that has no room for all wants of a server that runs.
+enum class Yield {
+  kNone,
+  // To make room for one that somebody waits for: when nobody uses it.
+  kGiveWay,
+  // The pool has become smaller, or was too small for it from the beginning.
+  kOverCap,
 };
 
 // What one apiserver process said of one server.
@@ -100,6 +116,7 @@ struct ServerMemory {
   enum class Drain { kNone, kAsked, kDrained, kRefused };
   Drain drain = Drain::kNone;
   int64_t drain_incarnation = 0;
+  // A drain was refused: not to be asked again before. Outlives that drain.
   absl::Time drain_retry_at = absl::InfinitePast();
 
   // The last word about an incarnation's handshake.
@@ -137,6 +154,11 @@ struct ServerSnapshot {
   std::string owner_pool_uid;
   kube::Json other_owners = kube::Json::array();
   bool deleting = false;
+  // When it was last started and stopped by hand, and by whom (annotations).
+  absl::Time hand_started_at = absl::InfinitePast();
+  absl::Time hand_stopped_at = absl::InfinitePast();
+  std::string hand_started_by;
+  std::string hand_stopped_by;
 
   // The Pods it controls, and the highest incarnation on any Pod that bears
   // its name (a namesake's may still be ending).
@@ -153,6 +175,9 @@ struct ServerSnapshot {
     bool granted = false;
     bool ignored = false;
     bool waiting = false;
+    Yield yield = Yield::kNone;
+    // Is one of those that are kept running.
+    bool warm = false;
   } pool;
 
   ServerMemory memory;
@@ -223,6 +248,23 @@ struct PoolMember {
   // It has a life: its status says so, or a Pod exists, or one is being made.
   // Such a server keeps its grant whatever it wants.
   bool alive = false;
+  // Of one that is alive: its end is under way, and cannot be turned back.
+  bool stopping = false;
+  // It is ready for clients.
+  bool ready = false;
+  // A call is in flight, somebody listens, or it is never to sleep: it does not
+  // give way.
+  bool busy = false;
+  // It has been told to yield already.
+  bool yielding = false;
+  // When somebody last asked for it or spoke to it.
+  absl::Time last_used = absl::InfinitePast();
+  // It was asked to end and refused: not to be chosen again before.
+  absl::Time refused_until = absl::InfinitePast();
+  // Nothing keeps it from being one of those that are kept running; and whether
+  // its next start has to wait, after failed ones.
+  bool may_run = false;
+  bool backing_off = false;
 };
 
 struct PoolSnapshot {
@@ -242,6 +284,10 @@ struct PoolPlan {
   absl::flat_hash_set<std::string> granted;
   absl::flat_hash_set<std::string> ignored;
   absl::flat_hash_set<std::string> waiting;
+  absl::flat_hash_set<std::string> warm;
+  absl::flat_hash_map<std::string, Yield> yielding;
+  // When somebody may become fit to give way.
+  absl::Time look_again = absl::InfiniteFuture();
 };
 
 PoolPlan DecidePool(const PoolSnapshot& seen);

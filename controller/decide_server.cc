@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/annotations.h"
 #include "controller/build.h"
 #include "controller/decide.h"
 #include "controller/ledger.h"
@@ -83,7 +84,10 @@ class Decider {
   void DeletePod(const ObservedPod& pod) {
     last_.push_back({.verb = Write::Verb::kDelete, .ref = Ref(kube::PodKind(), pod.name), .uid = pod.uid});
   }
-  bool MayStart() const { return want_ != Want::kNone && seen_.pool.granted && seen_.pods.empty(); }
+  // One that had to leave its place asks for another like everybody else.
+  bool MayStart() const {
+    return want_ != Want::kNone && seen_.pool.granted && seen_.pods.empty() && !LeftItsPlace(seen_);
+  }
 
   // ---- What the server is ----
 
@@ -130,11 +134,13 @@ class Decider {
       LookAgain(seen_.memory.retry_at);
     }
     if (Demanded(seen_)) {
-      LookAgain(seen_.memory.demanded_at + kDemandLifetime);
+      LookAgain(std::max(seen_.memory.demanded_at, seen_.hand_started_at) + kDemandLifetime);
     } else {
       plan_.memory.demanded = false;
     }
     if (want_ == Want::kDemand || want_ == Want::kInUse) {
+      // So that a controller that takes over serves them in the same order.
+      if (seen_.memory.demanded) *next_.mutable_requested_at() = ToTimestamp(seen_.memory.demanded_since);
       if (seen_.pool.waiting) {
         const std::string message = absl::StrCat("as many servers of pool \"", server_.spec().pool(),
                                                  "\" run as may run at once: try again later, or raise the pool's "
@@ -174,11 +180,16 @@ class Decider {
     Condition(kStarted, {"True", "Starting", "A Pod has been made for the server."});
     NotReady("Starting", "The server is starting.");
     Event(false, "Starting", absl::StrCat("starting Pod ", PodName(server_.name(), incarnation), ": ",
-                                          want_ == Want::kDiscovery ? "to learn what the server is"
-                                          : want_ == Want::kDemand  ? "a client asked for it"
-                                                                    : "it is in use"));
+                                          WhyStarted()));
     CreatePod();
     LookAgain(StartDeadline());
+  }
+
+  const char* WhyStarted() const {
+    if (want_ == Want::kDiscovery) return "to learn what the server is";
+    if (want_ == Want::kWarm) return "its pool keeps it running";
+    if (want_ == Want::kInUse) return "it is in use";
+    return StartPending(seen_) ? "it was started by hand" : "a client asked for it";
   }
 
   void CreatePod() {
@@ -256,9 +267,15 @@ class Decider {
     if (pod.spec_hash != seen_.declared->hash) {
       DrainThenStop(pod, "SpecChanged", "The spec has changed: the server is started anew with it.");
     } else if (seen_.pool.waiting) {
-      DrainThenStop(pod, "PoolFull", "The server's pool has no room for it.");
+      DrainThenStop(pod, kPoolFull, "The server's pool has no room for it.");
+    } else if (Stopped(seen_)) {
+      DrainThenStop(pod, kStoppedByHand, ByHand("stopped", seen_.hand_stopped_at, seen_.hand_stopped_by));
     } else if (want_ == Want::kNone) {
       DrainThenStop(pod, "Idle", "The server was idle; it starts when a client connects.");
+    } else if (seen_.pool.yield == Yield::kGiveWay) {
+      DrainThenStop(pod, kGaveWay, "The server was idle for longest, and gave way to one that a client waits for.");
+    } else if (seen_.pool.yield == Yield::kOverCap) {
+      DrainThenStop(pod, kPoolFull, "More servers of the pool ran than its spec.maxServersActive allows.");
     } else {
       EndDrain(ServerPlan::DrainEnd::kWithdrawn);
       LookAgain(AwakeUntil(seen_, plan_.memory));
@@ -283,9 +300,15 @@ class Decider {
       next_.set_phase("Ready");
       Condition(kReady, {"True", "Ready", "The server runs."});
       if (plan_.memory.demanded) {
+        // Recorded when it overrules a stop by hand: a controller that takes
+        // over knows of the demand only so.
+        if (seen_.hand_stopped_at > FromTimestamp(next_.requested_at())) {
+          *next_.mutable_requested_at() = ToTimestamp(seen_.now);
+        }
         plan_.memory.demanded = false;
         plan_.memory.served_at = seen_.now;
       }
+      AnswerStart();
       if (discovered_) plan_.memory.failures = 0;
     } else if (!pod.running && !IsOnItsWay(pod.waiting_reason)) {
       const std::string message = pod.message.empty() ? "the server's container does not start" : pod.message;
@@ -302,6 +325,20 @@ class Decider {
       NotReady(restarting ? "Restarting" : "Starting",
                restarting ? "The server's process ended and is started again." : "The server is starting.");
     }
+  }
+
+  // What was started by hand runs: from here on it is like any other.
+  void AnswerStart() {
+    const bool begun_for_it = RequestedReason() == kStartedByHand &&
+                              seen_.hand_started_at > FromTimestamp(next_.requested_at());
+    if (!StartPending(seen_) && !begun_for_it) return;
+    *next_.mutable_requested_at() = ToTimestamp(seen_.hand_started_at);
+    plan_.memory.served_at = seen_.now;
+  }
+
+  std::string RequestedReason() const {
+    const v1::Condition* requested = FindCondition(status_.conditions(), kRequested);
+    return requested == nullptr ? "" : requested->reason();
   }
 
   std::string NotReadyReason() const {
@@ -384,7 +421,20 @@ class Decider {
     return unavailable;
   }
 
+  static std::string ByHand(const char* what, absl::Time when, const std::string& who) {
+    return absl::StrCat("The server was ", what, " by hand", who.empty() ? "" : " by ", who, " at ",
+                        AnnotationTime(when), ".");
+  }
+
   void DecideRequested() {
+    // Its time is yet to come.
+    LookAgain(seen_.hand_started_at);
+    LookAgain(seen_.hand_stopped_at);
+    if (Stopped(seen_) && !blocked_) {
+      return Condition(kRequested, {"False", kStoppedByHand,
+                                    ByHand("stopped", seen_.hand_stopped_at, seen_.hand_stopped_by) +
+                                        " It starts when a client connects."});
+    }
     // While it is still being asked whether it may end, nothing has changed.
     if (want_ == Want::kNone && plan_.memory.drain != ServerMemory::Drain::kNone) return;
     switch (want_) {
@@ -392,9 +442,17 @@ class Decider {
         return Condition(kRequested, {"False", "NotRequested", "Nobody uses the server."});
       case Want::kDiscovery:
         return Condition(kRequested, {"True", kForDiscovery, "It has to be learned what the server is."});
+      case Want::kWarm:
+        return Condition(kRequested, {"True", kForWarmth, "The pool keeps the server running "
+                                                          "(spec.minServersWarm)."});
       case Want::kDemand:
       case Want::kInUse:  // one reason: a start for somebody is not written twice
-        return Condition(kRequested, {"True", "Clients", "Clients use the server, or wait for it."});
+        if (seen_.hand_started_at != absl::InfinitePast() &&
+            (StartPending(seen_) || seen_.hand_started_at == FromTimestamp(next_.requested_at()))) {
+          return Condition(kRequested, {"True", kStartedByHand,
+                                        ByHand("started", seen_.hand_started_at, seen_.hand_started_by)});
+        }
+        return Condition(kRequested, {"True", kForClients, "Clients use the server, or wait for it."});
     }
   }
 

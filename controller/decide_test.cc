@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "controller/status.h"
+#include "controller/want.h"
 #include "gtest/gtest.h"
 
 namespace unmcp::controller {
@@ -408,6 +410,125 @@ TEST(DecideServer, NothingIsFoldedWhileAnApiserverIsMissing) {
   EXPECT_EQ(DecideServer(seen).published.server().status().activity().base(), 0);
 }
 
+TEST(DecideServer, GivingWayDrainsAndLeavesThePlaceToOthers) {
+  ServerSnapshot seen = Running();
+  seen.pool.yield = Yield::kGiveWay;
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 4);
+  seen.memory = plan.memory;
+  seen.memory.drain = ServerMemory::Drain::kDrained;
+  plan = DecideServer(seen);
+  EXPECT_EQ(Writes(plan), "status delete:a-4 ");
+  EXPECT_EQ(Phase(plan), "Stopping");
+  EXPECT_EQ(FindCondition(plan.published.server().status().conditions(), "Ready")->reason(), "GaveWay");
+  // The Pod is gone, the grant still there, and clients have come again.
+  seen.memory = plan.memory;
+  *seen.server.mutable_status() = plan.published.server().status();
+  seen.pods.clear();
+  EXPECT_FALSE(DecideServer(seen).starts) << "its last use does not bring it back";
+  Demand(&seen);
+  plan = DecideServer(seen);
+  EXPECT_FALSE(plan.starts) << "nor does a new one, ahead of who has waited";
+  EXPECT_EQ(Phase(plan), "Requested");
+}
+
+TEST(DecideServer, WhatNeedsNotGiveWayAnyMoreGoesOn) {
+  ServerSnapshot seen = Running();
+  seen.pool.yield = Yield::kGiveWay;
+  seen.memory = DecideServer(seen).memory;
+  seen.pool.yield = Yield::kNone;
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain_end, ServerPlan::DrainEnd::kWithdrawn);
+  EXPECT_EQ(Phase(plan), "Ready");
+}
+
+TEST(DecideServer, AWarmServerStartsAndStays) {
+  ServerSnapshot seen = Sleeping();
+  seen.pool.granted = seen.pool.warm = true;
+  EXPECT_EQ(WantOf(seen), Want::kWarm);
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_TRUE(plan.starts);
+  EXPECT_EQ(FindCondition(plan.published.server().status().conditions(), "Requested")->reason(), "Warm");
+  seen = Running();
+  seen.memory.served_at = kNow - absl::Hours(3);
+  seen.pool.warm = true;
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 0);
+  seen.pool.warm = false;
+  EXPECT_EQ(DecideServer(seen).drain, 4);
+}
+
+TEST(DecideServer, AStartByHandIsADemandOnce) {
+  ServerSnapshot seen = Sleeping();
+  seen.hand_started_at = kNow - absl::Seconds(1);
+  seen.hand_started_by = "me";
+  EXPECT_EQ(WantOf(seen), Want::kDemand);
+  seen.pool.granted = true;
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_TRUE(plan.starts);
+  const v1::Condition* requested = FindCondition(plan.published.server().status().conditions(), "Requested");
+  EXPECT_EQ(requested->reason(), "StartedByHand");
+  EXPECT_NE(requested->message().find("by me at 2025-06-15T15:06:39.000Z"), std::string::npos) << requested->message();
+  // It runs: that is recorded, so that no other controller does it again.
+  *seen.server.mutable_status() = plan.published.server().status();
+  seen.memory = plan.memory;
+  seen.pods = {RunningPod(seen)};
+  seen.pods[0].incarnation = seen.server.status().incarnation();
+  plan = DecideServer(seen);
+  EXPECT_EQ(FromTimestamp(plan.published.server().status().requested_at()), seen.hand_started_at);
+  *seen.server.mutable_status() = plan.published.server().status();
+  EXPECT_FALSE(StartPending(seen));
+  seen.memory = ServerMemory();
+  EXPECT_EQ(WantOf(seen), Want::kInUse) << "for as long as any demand";
+  seen.now += absl::Hours(1);
+  EXPECT_EQ(WantOf(seen), Want::kNone);
+}
+
+TEST(DecideServer, AStartByHandThatIsOldOrYetToComeIsNone) {
+  ServerSnapshot seen = Sleeping();
+  seen.hand_started_at = kNow - kDemandLifetime;
+  EXPECT_EQ(WantOf(seen), Want::kNone);
+  seen.hand_started_at = kNow + absl::Seconds(5);
+  EXPECT_EQ(WantOf(seen), Want::kNone);
+  EXPECT_EQ(DecideServer(seen).look_again, seen.hand_started_at);
+}
+
+TEST(DecideServer, AStopByHandDrainsAndHoldsUntilSomebodyAsks) {
+  ServerSnapshot seen = Running();
+  seen.hand_stopped_at = kNow - absl::Milliseconds(1);
+  seen.hand_stopped_by = "me";
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 4) << "calls in flight are finished";
+  EXPECT_EQ(FindCondition(plan.published.server().status().conditions(), "Requested")->reason(), "StoppedByHand");
+  seen.memory = plan.memory;
+  seen.memory.drain = ServerMemory::Drain::kDrained;
+  plan = DecideServer(seen);
+  EXPECT_EQ(Writes(plan), "status delete:a-4 ");
+  EXPECT_EQ(FindCondition(plan.published.server().status().conditions(), "Ready")->reason(), "StoppedByHand");
+  *seen.server.mutable_status() = plan.published.server().status();
+  seen.memory = plan.memory;
+  seen.pods.clear();
+  seen.pool.warm = true;
+  plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Asleep") << "not even its pool starts it";
+  *seen.server.mutable_status() = plan.published.server().status();
+  seen.now += absl::Seconds(1);
+  seen.memory.demanded = true;
+  seen.memory.demanded_since = seen.memory.demanded_at = seen.now;
+  EXPECT_TRUE(DecideServer(seen).starts);
+}
+
+TEST(DecideServer, ADemandOverrulesAStopByHandForGood) {
+  ServerSnapshot seen = Running();
+  seen.hand_stopped_at = kNow - absl::Milliseconds(1);
+  Demand(&seen);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 0);
+  *seen.server.mutable_status() = plan.published.server().status();
+  seen.memory = ServerMemory();  // of a controller that takes over
+  EXPECT_FALSE(Stopped(seen));
+}
+
 // ---- Pools ----
 
 PoolMember Member(const std::string& name, Want want, int age_seconds = 0) {
@@ -464,14 +585,157 @@ TEST(DecidePool, ADecisionThatStandsIsNotWrittenAgain) {
   EXPECT_TRUE(plan.patch.empty()) << plan.patch;
 }
 
-TEST(DecidePool, ALoweredCapTakesNothingFromWhoRuns) {
-  PoolSnapshot seen = PoolOf(1, {Member("a", Want::kInUse), Member("b", Want::kInUse), Member("c", Want::kDemand)});
-  seen.members[0].alive = seen.members[1].alive = true;
-  Grant(&seen, "a");
-  Grant(&seen, "b");
+// One that runs and was last used so many seconds ago.
+PoolMember Awake(const std::string& name, int idle_seconds, Want want = Want::kInUse) {
+  PoolMember member = Member(name, want);
+  member.alive = member.ready = member.may_run = true;
+  member.last_used = kNow - absl::Seconds(idle_seconds);
+  return member;
+}
+
+// All that are alive have their grants.
+PoolSnapshot FullPool(int max_active, std::vector<PoolMember> members) {
+  PoolSnapshot seen = PoolOf(max_active, std::move(members));
+  for (const PoolMember& member : seen.members) {
+    if (member.alive) Grant(&seen, member.name);
+  }
+  return seen;
+}
+
+using Yielding = absl::flat_hash_map<std::string, Yield>;
+
+TEST(DecidePool, TheLongestIdleGiveWayToAsManyAsWait) {
+  PoolSnapshot seen = FullPool(3, {Awake("a", 20), Awake("b", 40), Awake("c", 30), Member("w", Want::kDemand)});
+  PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted, (absl::flat_hash_set<std::string>{"a-uid", "b-uid", "c-uid"})) << "until it has ended";
+  EXPECT_EQ(plan.yielding, (Yielding{{"b-uid", Yield::kGiveWay}}));
+  seen.members.push_back(Member("x", Want::kDemand));
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.yielding, (Yielding{{"b-uid", Yield::kGiveWay}, {"c-uid", Yield::kGiveWay}}));
+  seen.members[1].stopping = true;  // one place is as good as free
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.yielding, (Yielding{{"c-uid", Yield::kGiveWay}}));
+  seen.members[2].alive = false;  // and one is
+  seen.members[2].want = Want::kNone;
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.yielding, Yielding());
+  EXPECT_TRUE(plan.granted.contains("w-uid"));
+}
+
+TEST(DecidePool, NobodyGivesWayForWhatNobodyWaitsFor) {
+  const PoolSnapshot seen = FullPool(1, {Awake("a", 3000), Member("d", Want::kDiscovery)});
   const PoolPlan plan = DecidePool(seen);
-  EXPECT_EQ(plan.granted.size(), 2u);
-  EXPECT_TRUE(plan.waiting.contains("c-uid"));
+  EXPECT_EQ(plan.yielding, Yielding());
+  EXPECT_EQ(plan.waiting.size(), 0u);
+}
+
+TEST(DecidePool, WhatIsInUseDoesNotGiveWay) {
+  PoolMember busy = Awake("busy", 500);
+  busy.busy = true;
+  PoolMember starting = Awake("starting", 400, Want::kDemand);
+  starting.ready = false;
+  PoolMember begun = Awake("begun", 400, Want::kInUse);
+  begun.ready = false;
+  PoolMember fresh = Awake("fresh", 2);
+  PoolMember refused = Awake("refused", 100);
+  refused.refused_until = kNow + absl::Seconds(4);
+  const PoolPlan plan =
+      DecidePool(FullPool(5, {busy, starting, begun, fresh, refused, Member("w", Want::kDemand)}));
+  EXPECT_EQ(plan.yielding, Yielding());
+  EXPECT_EQ(plan.look_again, kNow + kMinAwake - absl::Seconds(2)) << "then it has had its moment";
+}
+
+TEST(DecidePool, WhoWasChosenStaysChosenAndWhoRefusedIsPassedOver) {
+  PoolSnapshot seen = FullPool(2, {Awake("a", 20), Awake("b", 40), Member("w", Want::kDemand)});
+  seen.members[0].yielding = true;
+  EXPECT_EQ(DecidePool(seen).yielding, (Yielding{{"a-uid", Yield::kGiveWay}}));
+  seen.members[0].refused_until = kNow + kDrainRetry;
+  EXPECT_EQ(DecidePool(seen).yielding, (Yielding{{"b-uid", Yield::kGiveWay}}));
+}
+
+TEST(DecidePool, WhatRunsForNobodyGivesWayFirst) {
+  const PoolSnapshot seen =
+      FullPool(3, {Awake("a", 1000), Awake("b", 10, Want::kDiscovery), Awake("c", 500), Member("w", Want::kDemand)});
+  EXPECT_EQ(DecidePool(seen).yielding, (Yielding{{"b-uid", Yield::kGiveWay}}));
+}
+
+TEST(DecidePool, ALoweredCapEndsTheLongestIdleAndThenThoseInUse) {
+  PoolSnapshot seen = FullPool(3, {Awake("a", 20), Awake("b", 900), Awake("c", 30)});
+  seen.members[1].busy = true;
+  EXPECT_EQ(DecidePool(seen).yielding, Yielding());
+  seen.pool.mutable_spec()->set_max_servers_active(2);
+  PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted.size(), 3u) << "what lives keeps its grant until it has ended";
+  EXPECT_EQ(plan.yielding, (Yielding{{"c-uid", Yield::kOverCap}}));
+  seen.members.push_back(Member("w", Want::kDemand));
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.yielding, (Yielding{{"c-uid", Yield::kOverCap}, {"a-uid", Yield::kGiveWay}}));
+  EXPECT_TRUE(plan.waiting.contains("w-uid"));
+  seen.pool.mutable_spec()->set_max_servers_active(0);
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.yielding.size(), 3u);
+  EXPECT_EQ(plan.yielding["b-uid"], Yield::kOverCap) << "after its calls";
+}
+
+TEST(DecidePool, AGrantWhoseLifeHasNotBegunIsHeldToTheOrderAndTheCap) {
+  PoolSnapshot seen = PoolOf(1, {Member("late", Want::kDemand), Member("early", Want::kDemand)});
+  seen.members[1].wanted_since = kNow - absl::Seconds(9);
+  Grant(&seen, "late");
+  EXPECT_EQ(DecidePool(seen).granted, absl::flat_hash_set<std::string>{"early-uid"});
+  seen.pool.mutable_spec()->set_max_servers_active(0);
+  EXPECT_TRUE(DecidePool(seen).granted.empty());
+}
+
+TEST(DecidePool, ThoseUsedLastAreKeptWarm) {
+  PoolSnapshot seen = PoolOf(9, {});
+  for (const auto& [name, used, age] : {std::tuple("old", 0, 90), {"older", 0, 99}, {"used", 50, 1}, {"last", 5, 1}}) {
+    PoolMember member = Member(name, Want::kNone, age);
+    member.may_run = true;
+    if (used > 0) member.last_used = kNow - absl::Seconds(used);
+    seen.members.push_back(member);
+  }
+  EXPECT_TRUE(DecidePool(seen).warm.empty());
+  seen.pool.mutable_spec()->set_min_servers_warm(3);
+  PoolPlan plan = DecidePool(seen);
+  EXPECT_EQ(plan.warm, (absl::flat_hash_set<std::string>{"last-uid", "used-uid", "older-uid"}));
+  EXPECT_EQ(plan.granted, plan.warm);
+  EXPECT_EQ(FindCondition(plan.status.conditions(), "Warm")->reason(), "NotYet");
+  for (PoolMember& member : seen.members) member.alive = member.ready = plan.granted.contains(member.uid);
+  *seen.pool.mutable_status() = plan.status;
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.granted, plan.warm);
+  EXPECT_TRUE(IsTrue(plan.status.conditions(), "Warm"));
+
+  // It fails: it backs off, and none is chosen in its place.
+  seen.members[3].alive = seen.members[3].ready = false;
+  seen.members[3].backing_off = true;
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.warm, (absl::flat_hash_set<std::string>{"last-uid", "used-uid", "older-uid"}));
+  EXPECT_EQ(plan.granted, (absl::flat_hash_set<std::string>{"used-uid", "older-uid"}));
+  seen.members[3].may_run = false;  // suspended, say
+  EXPECT_TRUE(DecidePool(seen).warm.contains("old-uid"));
+  seen.pool.mutable_spec()->set_max_servers_active(2);
+  plan = DecidePool(seen);
+  EXPECT_EQ(plan.warm.size(), 2u);
+  EXPECT_EQ(FindCondition(plan.status.conditions(), "Warm")->reason(), "PoolTooSmall");
+  seen.pool.mutable_spec()->clear_min_servers_warm();
+  *seen.pool.mutable_status() = plan.status;
+  EXPECT_EQ(FindCondition(DecidePool(seen).status.conditions(), "Warm"), nullptr);
+}
+
+TEST(DecidePool, AWarmServerGivesWayAndFewStartAtOnce) {
+  PoolSnapshot seen = FullPool(2, {Awake("a", 900), Awake("b", 300, Want::kNone), Member("w", Want::kDemand)});
+  seen.pool.mutable_spec()->set_min_servers_warm(1);
+  EXPECT_EQ(DecidePool(seen).yielding, (Yielding{{"b-uid", Yield::kGiveWay}})) << "a is in use";
+
+  seen = PoolOf(100, {});
+  seen.pool.mutable_spec()->set_min_servers_warm(50);
+  for (int i = 0; i < 30; ++i) {
+    seen.members.push_back(Member(absl::StrCat("s", i), Want::kNone));
+    seen.members.back().may_run = true;
+  }
+  EXPECT_EQ(static_cast<int>(DecidePool(seen).granted.size()), kMaxConcurrentDiscoveries);
+  EXPECT_EQ(DecidePool(seen).status.pending_servers_count(), 0);
 }
 
 TEST(DecidePool, DemandGoesBeforeDiscoveryAndDiscoveriesAreFew) {

@@ -71,6 +71,13 @@ absl::StatusOr<v1::MCPServer> ReadServer(const kube::Object& object) {
 
 absl::StatusOr<v1::MCPPool> ReadPool(const kube::Object& object) { return Read<v1::MCPPool>(object); }
 
+absl::Time ReadTimeAnnotation(const kube::Object& object, const char* annotation) {
+  absl::Time time;
+  std::string error;
+  if (!absl::ParseTime(absl::RFC3339_full, object.annotation(annotation), &time, &error)) return absl::InfinitePast();
+  return absl::FromUnixMillis(absl::ToUnixMillis(time));
+}
+
 ObservedPod ReadPod(const kube::Object& object) {
   ObservedPod pod;
   pod.name = object.name();

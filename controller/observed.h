@@ -26,6 +26,10 @@ inline constexpr char kContainer[] = "server";
 absl::StatusOr<v1::MCPServer> ReadServer(const kube::Object& object);
 absl::StatusOr<v1::MCPPool> ReadPool(const kube::Object& object);
 
+// What an annotation of common/annotations.h says, in milliseconds; InfinitePast
+// when it is not there, or not a time.
+absl::Time ReadTimeAnnotation(const kube::Object& object, const char* annotation);
+
 // A Pod of a server.
 struct ObservedPod {
   std::string name;

@@ -20,8 +20,17 @@ inline constexpr char kStarted[] = "Started";
 inline constexpr char kReady[] = "Ready";
 inline constexpr char kDiscovered[] = "Discovered";
 
-// A reason of Requested.
+// Reasons of Requested.
 inline constexpr char kForDiscovery[] = "Discovery";
+inline constexpr char kForWarmth[] = "Warm";
+inline constexpr char kForClients[] = "Clients";
+inline constexpr char kStartedByHand[] = "StartedByHand";
+inline constexpr char kStoppedByHand[] = "StoppedByHand";
+
+// Reasons of Ready with which a life ends that has to leave its place to
+// another, though it could have gone on.
+inline constexpr char kGaveWay[] = "GaveWay";
+inline constexpr char kPoolFull[] = "PoolFull";
 
 // Why a server must not run, whoever asks; nothing when it may.
 std::optional<v1::Unavailable> Blocked(const ServerSnapshot& seen);
@@ -37,8 +46,17 @@ int Failures(const ServerSnapshot& seen);
 // The next start has to wait.
 bool BackingOff(const ServerSnapshot& seen);
 
-// Somebody waits for it.
+// Somebody waits for it, or has just started it by hand.
 bool Demanded(const ServerSnapshot& seen);
+// It was started by hand, and that has not been answered by a life yet. Like
+// any demand, it is forgotten after kDemandLifetime. One whose time is yet to
+// come counts from then on.
+bool StartPending(const ServerSnapshot& seen);
+// It was stopped by hand, and nobody has asked for it since.
+bool Stopped(const ServerSnapshot& seen);
+// The life that is ending had to leave its place to another: what it was used
+// for does not start the next one.
+bool LeftItsPlace(const ServerSnapshot& seen);
 
 // When whom it was started for got it, as far as status tells; InfinitePast.
 // Who has just got it needs a moment to make use of it.
@@ -46,6 +64,14 @@ absl::Time ServedAsRecorded(const v1::MCPServerStatus& status);
 
 // WantOf (decide.h), when it is known already whether this spec is discovered.
 Want WantOf(const ServerSnapshot& seen, bool discovered);
+
+// When somebody last asked for it, got it, or spoke to it. `memory` takes the
+// place of the snapshot's.
+absl::Time LastUsed(const ServerSnapshot& seen, const ServerMemory& memory);
+// A call is in flight, or somebody listens.
+bool Busy(const ServerSnapshot& seen, const ServerMemory& memory);
+// Seconds; -1: never.
+int IdleTimeout(const ServerSnapshot& seen);
 
 // Until when the server is in use; InfiniteFuture while something is in flight,
 // or when it never sleeps. `memory` takes the place of the snapshot's.
