@@ -23,7 +23,6 @@
 #include "kube/informer.h"
 #include "link/caller.h"
 #include "prometheus/registry.h"
-#include "prometheus/text_serializer.h"
 #include "proto/schema/crd.h"
 
 namespace unmcp {
@@ -71,7 +70,7 @@ class UpImpl final : public Up {
     UNMCP_ASSIGN_OR_RETURN(apiserver_, apiserver::ApiServer::Create({.loop = &data_loop_,
                                                                      .cluster = cluster_.get(),
                                                                      .random = Random::System(),
-                                                                     .registry = registry_.get(),
+                                                                     .registry = &apiserver_registry_,
                                                                      .version = kVersion,
                                                                      .host = options_.host,
                                                                      .port = options_.grpc_port,
@@ -86,10 +85,7 @@ class UpImpl final : public Up {
                                             .port = options_.port,
                                             .channel = apiserver_->ApiChannel(),
                                             .caller = caller_.get(),
-                                            .registry = registry_.get(),
-                                            .metrics_text = [this] {
-                                              return prometheus::TextSerializer().Serialize(registry_->Collect());
-                                            },
+                                            .registry = &gateway_registry_,
                                             .allowed_hosts = options_.allowed_hosts,
                                             .allowed_origins = options_.allowed_origins,
                                             .version = kVersion}));
@@ -221,7 +217,8 @@ class UpImpl final : public Up {
   const UpOptions options_;
   std::ostream& out_;
   std::vector<kube::Object> manifests_;
-  const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  // One each, as if they were two processes: the gateway shows both.
+  prometheus::Registry apiserver_registry_, gateway_registry_;
   Notification linked_, synced_;
   bool was_linked_ = false;
   bool started_ = false;

@@ -569,6 +569,10 @@ class Writer {
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(absl::string_view text) {
+  // The library would step over a byte order mark; other readers do not.
+  if (absl::StartsWith(text, "\xEF\xBB\xBF")) {
+    return absl::InvalidArgumentError("not JSON at byte 1: a byte order mark; leave it out");
+  }
   DocumentBuilder builder;
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) return absl::InvalidArgumentError(builder.error());
   return builder.Take();

@@ -72,7 +72,7 @@ TEST(ParseJsonTest, RefusesAKeyThatIsThereTwice) {
 
 TEST(ParseJsonTest, RefusesWhatIsNotJson) {
   for (const char* text : {"", "{a:1}", "{'a':1}", "[1,]", "{\"a\":1,}", "// c\n1", "NaN", "01", "1 2", "\"\xff\"",
-                           "\"\\ud800\"", "1e999", "\"a\nb\""}) {
+                           "\"\\ud800\"", "1e999", "\"a\nb\"", "\xEF\xBB\xBF{}"}) {
     EXPECT_THAT(ParseError(text), HasSubstr("not JSON at byte")) << text;
   }
   EXPECT_THAT(ParseError("{\"a\": tru}"), HasSubstr("at byte 10"));

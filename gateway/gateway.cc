@@ -8,13 +8,14 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "gateway/access_policy.h"
+#include "gateway/api_caller.h"
 #include "gateway/gateway_metrics.h"
 #include "gateway/http_status.h"
 #include "gateway/mcp_exchange.h"
 #include "gateway/path_matcher.h"
+#include "gateway/probe_exchange.h"
 #include "gateway/rest_exchange.h"
 #include "gateway/transcoder.h"
-#include "gateway/unary_caller.h"
 #include "gateway/uri.h"
 
 namespace unmcp::gateway {
@@ -28,10 +29,13 @@ constexpr size_t kMaxSessionIdBytes = 128;
 // Revisions are dates of 10 characters.
 constexpr size_t kMaxProtocolVersionBytes = 64;
 
-// What MCP clients in browsers send and read beyond the fields that are always allowed.
+// What pages may do, beyond what is always allowed: what the API has, and what
+// MCP clients in browsers send and read.
+constexpr absl::string_view kCorsMethods = "GET, POST, PUT, DELETE";
 constexpr absl::string_view kCorsRequestFields =
-    "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id";
-constexpr absl::string_view kCorsAnswerFields = "Location, Mcp-Session-Id, Retry-After";
+    "Accept, Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id";
+constexpr absl::string_view kCorsAnswerFields =
+    "Location, MCP-Protocol-Version, Mcp-Session-Id, Retry-After, WWW-Authenticate";
 constexpr absl::string_view kCorsMaxAgeSeconds = "7200";  // the most that Chromium keeps
 
 constexpr absl::string_view kUnmatchedRoute = "unmatched";
@@ -49,6 +53,11 @@ bool TakesJson(const Route& route) { return route.kind == Route::Kind::kSseMessa
 // HEAD on an event stream would have to open one to know.
 bool TakesHead(const Route& route) { return route.method == "GET" && route.kind != Route::Kind::kSseStream; }
 
+// A browser's question whether a page may do something (Fetch, 3.2.2).
+bool IsPreflight(const RequestHead& head) {
+  return head.method() == "OPTIONS" && head.Find("Origin") && head.Find("Access-Control-Request-Method");
+}
+
 bool IsJson(absl::string_view content_type) {
   return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(content_type.substr(0, content_type.find(';'))),
                                 "application/json");
@@ -61,7 +70,7 @@ struct Gateway::Impl final : public HttpHandler {
       : options(std::move(given)),
         policy({options.host, options.allowed_hosts, options.allowed_origins}),
         metrics(options.registry),
-        unary(options.loop, options.channel) {}
+        api(options.loop, options.channel) {}
 
   absl::Status LoadRoutes() {
     routes = {{Route::Kind::kHealth, "GET", "/health", {}},
@@ -91,6 +100,7 @@ struct Gateway::Impl final : public HttpHandler {
     const auto target = ParseTarget(head.target());
     const absl::string_view authority = target.ok() ? target->authority : "";
     if (!CheckHost(head, authority, responder) || !CheckOrigin(head, responder)) return nullptr;
+    if (IsPreflight(head)) return AnswerPreflight(head, responder);
     if (head.method() == "OPTIONS" && head.target() == "*") return AnswerOptions({"GET", "POST"}, responder);
     if (!target.ok()) return Refuse(responder, 400, target.status().message());
 
@@ -122,8 +132,8 @@ struct Gateway::Impl final : public HttpHandler {
     const absl::string_view host = authority.empty() ? *head.Find("Host") : authority;
     if (policy.AllowsHost(host)) return true;
     Reject(responder, 403,
-           absl::StrCat("Host \"", host.substr(0, 256), "\" is not allowed; use localhost, or the address that --host ",
-                        "names"),
+           absl::StrCat("Host \"", host.substr(0, 256), "\" is not allowed; use localhost or the address that --host ",
+                        "names, or start unmcp with --allow-host"),
            "host");
     return false;
   }
@@ -133,7 +143,7 @@ struct Gateway::Impl final : public HttpHandler {
     if (!origin) return true;
     if (head.Count("Origin") > 1 || !policy.AllowsOrigin(*origin)) {
       Reject(responder, 403,
-             absl::StrCat("Origin \"", origin->substr(0, 256), "\" is not allowed; only pages of this machine may connect"),
+             absl::StrCat("Origin \"", origin->substr(0, 256), "\" is not allowed; start unmcp with --allow-origin to let it in"),
              "origin");
       return false;
     }
@@ -171,11 +181,21 @@ struct Gateway::Impl final : public HttpHandler {
 
   std::unique_ptr<HttpExchange> AnswerOptions(std::vector<std::string> methods, HttpResponder* responder) {
     methods.push_back("OPTIONS");
-    const std::string list = absl::StrJoin(methods, ", ");
-    responder->AddHeader("Access-Control-Allow-Methods", list);
-    responder->AddHeader("Access-Control-Allow-Headers", kCorsRequestFields);
-    responder->AddHeader("Access-Control-Max-Age", kCorsMaxAgeSeconds);
-    responder->Respond({204, {{"Allow", list}}, ""});
+    responder->Respond({204, {{"Allow", absl::StrJoin(methods, ", ")}}, ""});
+    return nullptr;
+  }
+
+  // The same for every path: what a page then does wrong it learns from the
+  // answer, which it could not read if it were refused here.
+  std::unique_ptr<HttpExchange> AnswerPreflight(const RequestHead& head, HttpResponder* responder) {
+    Headers headers = {{"Access-Control-Allow-Methods", std::string(kCorsMethods)},
+                       {"Access-Control-Allow-Headers", std::string(kCorsRequestFields)},
+                       {"Access-Control-Max-Age", std::string(kCorsMaxAgeSeconds)}};
+    // A public page that is let in may reach a server in a private network.
+    if (head.Find("Access-Control-Request-Private-Network") == "true") {
+      headers.emplace_back("Access-Control-Allow-Private-Network", "true");
+    }
+    responder->Respond({204, std::move(headers), ""});
     return nullptr;
   }
 
@@ -188,30 +208,37 @@ struct Gateway::Impl final : public HttpHandler {
         responder->Respond(JsonResponse(200, {{"status", "ok"}, {"version", options.version}}));
         return nullptr;
       case Route::Kind::kMetrics:
-        responder->Respond({200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
-                            options.metrics_text()});
-        return nullptr;
+        return std::make_unique<MetricsExchange>(&api, responder, &metrics);
       case Route::Kind::kReady:
-        return std::make_unique<ReadyExchange>(&unary, responder, serving, options.caller->connected());
+        return std::make_unique<ReadyExchange>(&api, responder, serving, options.caller->connected());
       case Route::Kind::kSseStream:
       case Route::Kind::kSseMessage:
         return BeginMcp(route, target, match.values[0], head, responder);
       case Route::Kind::kRest:
-        return BeginRest(route, target, match, responder);
+        return BeginRest(route, target, match, head, responder);
     }
     return nullptr;
   }
 
   std::unique_ptr<HttpExchange> BeginRest(const Route& route, const Target& target, const PathMatcher::Result& match,
-                                          HttpResponder* responder) {
-    std::vector<std::string> values;
+                                          const RequestHead& head, HttpResponder* responder) {
+    RestTarget rest{.query = std::string(target.query)};
     for (absl::string_view value : match.values) {
       auto decoded = PercentDecode(value);
       if (!decoded.ok()) return Refuse(responder, 400, decoded.status().message());
-      values.push_back(*std::move(decoded));
+      rest.path_values.push_back(*std::move(decoded));
     }
-    return std::make_unique<RestExchange>(&unary, responder, &route.rest, std::move(values),
-                                          std::string(target.query));
+    const auto selected = SelectMethod(route.rest, target.query);
+    if (!selected.ok()) return Refuse(responder, 400, selected.status().message());
+    rest.route = *selected;
+    if (rest.route->stream_when.empty()) return std::make_unique<RestExchange>(&api, responder, std::move(rest));
+    if (head.method() == "HEAD") {
+      responder->Respond({200, EventStreamHeaders(), ""});
+      return nullptr;
+    }
+    responder->EndOnHalfClose();
+    return std::make_unique<RestStreamExchange>(options.loop, &api, responder, std::move(rest),
+                                                &metrics.sse_streams());
   }
 
   std::unique_ptr<HttpExchange> BeginMcp(const Route& route, const Target& target, absl::string_view server,
@@ -252,7 +279,7 @@ struct Gateway::Impl final : public HttpHandler {
   std::vector<Route> routes;  // not changed after LoadRoutes: labels and exchanges point into it
   PathMatcher matcher;
   bool serving = false;
-  UnaryCaller unary;
+  ApiCaller api;
   std::unique_ptr<HttpServer> server;  // last: its exchanges use all of the above
 };
 

@@ -2,7 +2,7 @@
 // Link behind. It holds no state but that of the requests under way.
 //
 //   /api/v1/servers/{uid}/sse, …/message   MCP over HTTP+SSE, as exchanges on the Link
-//   whatever is annotated in unmcp.v1      REST, as unary gRPC calls
+//   whatever is annotated in unmcp.v1      REST, as gRPC calls; streams as server-sent events
 //   /health, /ready, /metrics              for those who operate it
 //
 // Every request is checked in this order: Host, Origin (403), route (404),
@@ -11,7 +11,6 @@
 #ifndef UNMCP_GATEWAY_GATEWAY_H_
 #define UNMCP_GATEWAY_GATEWAY_H_
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,7 +34,7 @@ namespace unmcp::gateway {
 //   EventLoop loop("gateway");
 //   auto caller = link::Caller::Create({.loop = &loop, .channel = channel});
 //   UNMCP_ASSIGN_OR_RETURN(auto gateway, gateway::Gateway::Create({.loop = &loop, .port = 8080, .channel = channel,
-//                                        .caller = caller.get(), .registry = &registry, .metrics_text = …}));
+//                                        .caller = caller.get(), .registry = &registry}));
 //   loop.Start();
 //   loop.Post([&] { gateway->SetServing(true); });
 //   …
@@ -49,13 +48,13 @@ class Gateway {
     EventLoop* loop = nullptr;  // outlives the gateway, as everything here does
     std::string host = "127.0.0.1";
     int port = 8080;  // 0 picks a free one
-    // To the apiserver, for REST calls and its health.
+    // To the apiserver, for REST calls, its health and its figures.
     std::shared_ptr<grpc::Channel> channel;
     // To the apiserver, for MCP.
     link::Caller* caller = nullptr;
+    // The gateway's own figures. /metrics has the apiserver's, too, which it
+    // asks for: they are in another registry.
     prometheus::Registry* registry = nullptr;
-    // The body of /metrics. Called on the loop.
-    std::function<std::string()> metrics_text;
     // Beside localhost and `host`: see AccessPolicy.
     std::vector<std::string> allowed_hosts = {};
     std::vector<std::string> allowed_origins = {};

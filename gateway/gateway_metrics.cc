@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "prometheus/text_serializer.h"
+
 namespace unmcp::gateway {
 namespace {
 
@@ -15,7 +17,9 @@ absl::string_view KnownMethod(absl::string_view method) {
 }  // namespace
 
 GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
-    : requests_(prometheus::BuildCounter()
+    : registry_(registry),
+      process_(registry),
+      requests_(prometheus::BuildCounter()
                     .Name("unmcp_gateway_http_requests_total")
                     .Help("HTTP requests answered, by route template, method and status code.")
                     .Register(*registry)),
@@ -32,7 +36,18 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
                        .Name("unmcp_gateway_sse_streams")
                        .Help("Open streams of server-sent events.")
                        .Register(*registry)
-                       .Add({})) {}
+                       .Add({})),
+      apiserver_up_(prometheus::BuildGauge()
+                        .Name("unmcp_gateway_apiserver_up")
+                        .Help("1 when the apiserver answered this scrape; its figures are missing otherwise.")
+                        .Register(*registry)
+                        .Add({})) {}
+
+std::string GatewayMetrics::Text(bool apiserver_up) {
+  apiserver_up_.Set(apiserver_up ? 1 : 0);
+  process_.Update();
+  return prometheus::TextSerializer().Serialize(registry_->Collect());
+}
 
 void GatewayMetrics::CountRequest(absl::string_view route, absl::string_view method, int code) {
   method = KnownMethod(method);

@@ -2,10 +2,12 @@
 #ifndef UNMCP_GATEWAY_GATEWAY_METRICS_H_
 #define UNMCP_GATEWAY_GATEWAY_METRICS_H_
 
+#include <string>
 #include <tuple>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "gateway/process_metrics.h"
 #include "prometheus/counter.h"
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
@@ -32,11 +34,18 @@ class GatewayMetrics {
   // unmcp_gateway_sse_streams
   prometheus::Gauge& sse_streams() { return sse_streams_; }
 
+  // The registry's figures now, in Prometheus text format, with the process's
+  // and unmcp_gateway_apiserver_up.
+  std::string Text(bool apiserver_up);
+
  private:
+  prometheus::Registry* const registry_;
+  ProcessMetrics process_;
   prometheus::Family<prometheus::Counter>& requests_;
   prometheus::Family<prometheus::Counter>& rejected_;
   prometheus::Gauge& connections_;
   prometheus::Gauge& sse_streams_;
+  prometheus::Gauge& apiserver_up_;
   // A family finds its counters under a mutex, by hashing labels: not per request.
   absl::flat_hash_map<std::tuple<absl::string_view, absl::string_view, int>, prometheus::Counter*> request_counters_;
 };

@@ -1,6 +1,7 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,8 +16,8 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "prometheus/registry.h"
-#include "prometheus/text_serializer.h"
 #include "unmcp/v1/edge.pb.h"
+#include "unmcp/v1/metrics_service.grpc.pb.h"
 #include "unmcp/v1/server_service.grpc.pb.h"
 
 namespace unmcp::gateway {
@@ -63,6 +64,12 @@ class FakeCaller : public link::Caller {
   std::function<void(ExchangeId)> on_open, on_cancel;
 };
 
+grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const grpc::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(status);
+  return reactor;
+}
+
 class CannedServers : public v1::ServerService::CallbackService {
  public:
   grpc::ServerUnaryReactor* ListServers(grpc::CallbackServerContext* context, const v1::ListServersRequest*,
@@ -93,6 +100,32 @@ class CannedServers : public v1::ServerService::CallbackService {
     return Finish(context, grpc::Status::OK);
   }
 
+  grpc::ServerUnaryReactor* CreateServer(grpc::CallbackServerContext* context, const v1::CreateServerRequest* request,
+                                         v1::MCPServer* response) override {
+    *response = request->server();
+    response->set_uid("u-1");
+    return Finish(context, grpc::Status::OK);
+  }
+  grpc::ServerUnaryReactor* StopServer(grpc::CallbackServerContext* context, const v1::StopServerRequest* request,
+                                       v1::MCPServer* response) override {
+    response->mutable_spec()->set_suspend(request->suspend());
+    return Finish(context, grpc::Status::OK);
+  }
+  grpc::ServerUnaryReactor* DeleteServer(grpc::CallbackServerContext* context, const v1::DeleteServerRequest*,
+                                         v1::DeleteServerResponse*) override {
+    return Finish(context, grpc::Status::OK);
+  }
+  // By the pool that is asked for: "none" fails at once, "few" ends after three
+  // messages, "broken" fails after one, "quiet" says nothing, "endless" goes on.
+  grpc::ServerWriteReactor<v1::ServerChange>* WatchServers(grpc::CallbackServerContext*,
+                                                           const v1::WatchServersRequest* request) override {
+    return new Watching(this, request->pool());
+  }
+
+  std::atomic<int> changes_written = 0;
+  std::atomic<int> watches_ended = 0;
+  Mutex mutex;
+  Notification* watch_ended ABSL_GUARDED_BY(mutex) = nullptr;
   Notification hanging, hang_cancelled;
 
  private:
@@ -106,11 +139,61 @@ class CannedServers : public v1::ServerService::CallbackService {
     }
     Notification* const cancelled;
   };
-  static grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const grpc::Status& status) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(status);
-    return reactor;
+  class Watching : public grpc::ServerWriteReactor<v1::ServerChange> {
+   public:
+    Watching(CannedServers* owner, const std::string& kind) : owner_(owner), kind_(kind) {
+      if (kind == "none") {
+        Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "no state yet; try again"));
+      } else if (kind != "quiet") {
+        WriteNext();
+      }
+    }
+    void OnWriteDone(bool ok) override {
+      if (!ok) return;  // OnCancel follows
+      ++owner_->changes_written;
+      ++written_;
+      if (kind_ == "broken") return Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "lost"));
+      if (kind_ == "few" && written_ == 3) return Finish(grpc::Status::OK);
+      WriteNext();
+    }
+    void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+    void OnDone() override {
+      ++owner_->watches_ended;
+      {
+        MutexLock lock(&owner_->mutex);
+        if (owner_->watch_ended != nullptr) std::exchange(owner_->watch_ended, nullptr)->Notify();
+      }
+      delete this;
+    }
+
+   private:
+    void WriteNext() {
+      change_.set_type("ADDED");
+      change_.mutable_object()->set_name(absl::StrCat("s", written_));
+      if (kind_ == "endless") change_.mutable_object()->mutable_spec()->set_image(std::string(16 << 10, 'x'));
+      StartWrite(&change_);
+    }
+    CannedServers* const owner_;
+    const std::string kind_;
+    int written_ = 0;
+    v1::ServerChange change_;
+  };
+};
+
+class CannedMetrics : public v1::MetricsService::CallbackService {
+ public:
+  grpc::ServerUnaryReactor* GetMetrics(grpc::CallbackServerContext* context, const v1::GetMetricsRequest*,
+                                       v1::OperatorMetrics* response) override {
+    response->mutable_controller()->set_connected(controller_connected);
+    return Finish(context, grpc::Status::OK);
   }
+  grpc::ServerUnaryReactor* GetPrometheusMetrics(grpc::CallbackServerContext* context,
+                                                 const v1::GetPrometheusMetricsRequest*,
+                                                 v1::PrometheusMetrics* response) override {
+    response->set_text("# TYPE unmcp_servers gauge\nunmcp_servers{phase=\"Ready\"} 3\n");
+    return Finish(context, fail ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "away") : grpc::Status::OK);
+  }
+  std::atomic<bool> controller_connected = true, fail = false;
 };
 
 class GatewayTest : public ::testing::Test {
@@ -119,6 +202,7 @@ class GatewayTest : public ::testing::Test {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     builder.RegisterService(&servers_);
+    builder.RegisterService(&metrics_);
     grpc_server_ = builder.BuildAndStart();
   }
   ~GatewayTest() override {
@@ -133,15 +217,15 @@ class GatewayTest : public ::testing::Test {
                                     .channel = grpc_server_->InProcessChannel({}),
                                     .caller = &caller_,
                                     .registry = &registry_,
-                                    .metrics_text = [this] { return Metrics(); },
                                     .allowed_hosts = {"unmcp.example"},
+                                    .allowed_origins = {"https://app.example"},
                                     .limits = limits,
                                     .version = "1.2.3"});
     ASSERT_TRUE(gateway.ok()) << gateway.status();
     gateway_ = *std::move(gateway);
     loop_.Start();
   }
-  std::string Metrics() { return prometheus::TextSerializer().Serialize(registry_.Collect()); }
+  std::string Metrics() { return Ask("GET", "/metrics").body; }
 
   void OnLoop(absl::AnyInvocable<void()> task) {
     Notification done;
@@ -188,6 +272,7 @@ class GatewayTest : public ::testing::Test {
   EventLoop loop_{"gateway-test"};
   FakeCaller caller_;
   CannedServers servers_;
+  CannedMetrics metrics_;
   prometheus::Registry registry_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<Gateway> gateway_;
@@ -252,6 +337,157 @@ TEST_F(GatewayTest, CanBeDestroyedWhileACallIsUnderWay) {
   servers_.hanging.Wait();
   OnLoop([&] { gateway_ = nullptr; });
   EXPECT_TRUE(client.AtEnd());
+}
+
+TEST_F(GatewayTest, CreatesAndDeletes) {
+  Start();
+  const TestResponse created = Ask("POST", "/api/v1/servers", kJson, R"({"name":"a","spec":{"command":["x"]}})");
+  EXPECT_EQ(created.status, 201);
+  EXPECT_EQ(created.headers.at("location"), "/api/v1/servers/u-1");
+  EXPECT_EQ(json::parse(created.body)["spec"]["command"][0], "x");
+
+  const TestResponse deleted = Ask("DELETE", "/api/v1/servers/u-1");
+  EXPECT_EQ(deleted.status, 204);
+  EXPECT_EQ(deleted.body, "");
+  EXPECT_EQ(deleted.headers.count("content-type"), 0u);
+  EXPECT_EQ(deleted.headers.count("content-length"), 0u);
+
+  EXPECT_EQ(json::parse(Ask("POST", "/api/v1/servers/u-1/stop").body)["spec"]["suspend"], false);
+  EXPECT_EQ(json::parse(Ask("POST", "/api/v1/servers/u-1/stop?suspend=true", kJson, "{}").body)["spec"]["suspend"],
+            true);
+}
+
+TEST_F(GatewayTest, BadBodiesAreTheClientsMistakeAndNamed) {
+  Start();
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "not JSON"},
+      {"{", "not JSON"},
+      {"nonsense", "not JSON"},
+      {"\xEF\xBB\xBF{}", "byte order mark"},
+      {"{\"name\":\"\\ud800\"}", "not JSON"},
+      {"{\"name\":\"\xff\"}", "not JSON"},
+      {R"({"spec":{"idleTimeout":1e999}})", "not JSON"},
+      {R"({"spec":{"idleTimeout":NaN}})", "not JSON"},
+      {R"({"spec":{"idleTimeout":1e3}})", "spec.idleTimeout: must be a whole number"},
+      {R"({"spec":{"idleTimeout":99999999999}})", "spec.idleTimeout"},
+      {R"({"name":"a","name":"b"})", "\"name\" is there twice"},
+      {R"({"spec":{"comand":["x"]}})", "spec.comand: unknown field; did you mean \"command\"?"},
+      {R"({"spec":{"command":"x"}})", "spec.command: must be a list, not a string"},
+      {R"({"server":{"name":"a"}})", "server: unknown field"},
+      {"[]", "must be an object"},
+      {"7", "must be an object"},
+      {"null", "must be an object"},
+      {std::string(100'000, '['), "nested deeper than 100"},
+      {absl::StrCat(R"({"spec":{"podTemplate":{"a":)", std::string(40, '['), std::string(40, ']'), "}}}"),
+       "spec.podTemplate: is nested deeper than 32"},
+  };
+  for (const auto& [body, message] : cases) {
+    const TestResponse response = Ask("POST", "/api/v1/servers", kJson, body);
+    EXPECT_EQ(response.status, 400) << body.substr(0, 100);
+    EXPECT_THAT(std::string(Error(response)["message"]), HasSubstr(message)) << body.substr(0, 100);
+  }
+  // Small in JSON, large as a message.
+  std::string numbers = R"({"spec":{"podTemplate":{"a":[1)";
+  for (int i = 0; i < 800'000; ++i) numbers += ",1";
+  EXPECT_EQ(Ask("POST", "/api/v1/servers", kJson, numbers + "]}}}").status, 413);
+}
+
+// --- streams ---
+
+TEST_F(GatewayTest, AWatchIsAStreamOfEvents) {
+  Start();
+  const TestResponse response = Ask("GET", "/api/v1/servers?watch=true&pool=few");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_TRUE(response.complete);
+  EXPECT_EQ(response.headers.at("content-type"), "text/event-stream");
+  EXPECT_EQ(response.headers.at("cache-control"), "no-store");
+  EXPECT_EQ(response.headers.at("x-accel-buffering"), "no");
+  std::vector<std::string> names;
+  for (size_t at = 0; at < response.body.size();) {
+    const size_t end = response.body.find("\n\n", at);
+    ASSERT_EQ(response.body.substr(at, 6), "data: ");
+    const json change = json::parse(response.body.substr(at + 6, end - at - 6));
+    EXPECT_EQ(change["type"], "ADDED");
+    names.push_back(change["object"]["name"]);
+    at = end + 2;
+  }
+  EXPECT_THAT(names, ::testing::ElementsAre("s0", "s1", "s2"));
+  EXPECT_EQ(json::parse(Ask("GET", "/api/v1/servers?watch=false").body)["items"].size(), 1u);
+  EXPECT_EQ(Ask("GET", "/api/v1/servers?watch=perhaps").status, 400);
+  const TestResponse head = Ask("HEAD", "/api/v1/servers?watch=true");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.headers.at("content-type"), "text/event-stream");
+}
+
+TEST_F(GatewayTest, AStreamThatFailsSaysSo) {
+  Start();
+  const TestResponse at_once = Ask("GET", "/api/v1/servers?watch=true&pool=none");
+  EXPECT_EQ(at_once.status, 503);
+  EXPECT_EQ(Error(at_once)["message"], "no state yet; try again");
+  EXPECT_EQ(at_once.headers.count("retry-after"), 1u);
+
+  const TestResponse later = Ask("GET", "/api/v1/servers?watch=true&pool=broken");
+  EXPECT_EQ(later.status, 200);
+  EXPECT_TRUE(later.complete);
+  const size_t error = later.body.find("event: error\ndata: ");
+  ASSERT_NE(error, std::string::npos) << later.body;
+  EXPECT_EQ(json::parse(later.body.substr(error + 19))["error"]["message"], "lost");
+}
+
+TEST_F(GatewayTest, AQuietStreamOpensAndIsKeptOpen) {
+  HttpServer::Limits limits;
+  limits.stream_idle = absl::Milliseconds(20);
+  Start(limits);
+  HttpTestClient client(gateway_->port());
+  client.Request("GET", "/api/v1/servers?watch=true&pool=quiet");
+  EXPECT_EQ(client.ReadHead().status, 200);
+  EXPECT_EQ(client.ReadChunk(), ": keep-alive\n\n");
+  Notification done;
+  OnLoop([&] { gateway_->Shutdown(absl::Hours(1), [&] { done.Notify(); }); });
+  bool cut = true;
+  while (!client.ReadChunk(&cut).empty()) {
+  }
+  EXPECT_FALSE(cut);
+  done.Wait();
+}
+
+// A client that does not read may not make the gateway read for it.
+TEST_F(GatewayTest, ASlowReaderStopsTheStream) {
+  Start();
+  Notification ended;
+  {
+    MutexLock lock(&servers_.mutex);
+    servers_.watch_ended = &ended;
+  }
+  HttpTestClient client(gateway_->port());
+  client.Request("GET", "/api/v1/servers?watch=true&pool=endless");
+  EXPECT_EQ(client.ReadHead().status, 200);
+  client.ReadChunk();
+  // It has stopped when nothing is written any more.
+  for (int before = -1; before != servers_.changes_written;) {
+    before = servers_.changes_written;
+    Notification later;
+    OnLoop([&] { loop_.After(absl::Milliseconds(300), [&] { later.Notify(); }); });
+    later.Wait();
+  }
+  const int stopped_at = servers_.changes_written;
+  EXPECT_LT(stopped_at, 2000) << "32 MB; sockets hold a few";
+  while (servers_.changes_written <= stopped_at + 10) client.ReadChunk();
+
+  client.Reset();
+  ended.Wait();
+  EXPECT_THAT(Metrics(), HasSubstr("unmcp_gateway_sse_streams 0"));
+}
+
+TEST_F(GatewayTest, CanBeDestroyedWhileStreamsAreOpen) {
+  Start();
+  HttpTestClient quiet(gateway_->port()), busy(gateway_->port());
+  quiet.Request("GET", "/api/v1/servers?watch=true&pool=quiet");
+  busy.Request("GET", "/api/v1/servers?watch=true&pool=endless");
+  EXPECT_EQ(quiet.ReadHead().status, 200);
+  EXPECT_EQ(busy.ReadHead().status, 200);
+  OnLoop([&] { gateway_ = nullptr; });
+  EXPECT_EQ(quiet.ReadChunk(), "");
 }
 
 // --- the checks ---
@@ -329,16 +565,51 @@ TEST_F(GatewayTest, ChecksTheHost) {
 
 TEST_F(GatewayTest, AnswersPagesOfAllowedOrigins) {
   Start();
-  const TestResponse preflight = Ask("OPTIONS", kMessage,
-                                     "Origin: http://localhost:6274\r\nAccess-Control-Request-Method: POST\r\n");
-  EXPECT_EQ(preflight.status, 204);
-  EXPECT_EQ(preflight.headers.at("allow"), "POST, OPTIONS");
-  EXPECT_EQ(preflight.headers.at("access-control-allow-origin"), "http://localhost:6274");
-  EXPECT_EQ(preflight.headers.at("access-control-allow-methods"), "POST, OPTIONS");
-  EXPECT_THAT(preflight.headers.at("access-control-allow-headers"), HasSubstr("MCP-Protocol-Version"));
-  const TestResponse error = Ask("GET", "/nothing", "Origin: http://localhost\r\n");
-  EXPECT_EQ(error.headers.at("access-control-allow-origin"), "http://localhost") << "or the page cannot read why";
+  const std::string origin = "Origin: https://app.example\r\n";
+  // A path that is not there, too: the page shall see the 404.
+  for (const char* path : {kMessage, "/api/v1/servers", "/nothing"}) {
+    const TestResponse preflight =
+        Ask("OPTIONS", path, absl::StrCat(origin, "Access-Control-Request-Method: PUT\r\n",
+                                          "Access-Control-Request-Headers: mcp-session-id\r\n",
+                                          "Access-Control-Request-Private-Network: true\r\n"));
+    EXPECT_EQ(preflight.status, 204);
+    EXPECT_EQ(preflight.headers.at("access-control-allow-origin"), "https://app.example");
+    EXPECT_EQ(preflight.headers.at("access-control-allow-methods"), "GET, POST, PUT, DELETE");
+    for (const char* field : {"Accept", "Authorization", "Content-Type", "Last-Event-ID", "MCP-Protocol-Version",
+                              "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"}) {
+      EXPECT_THAT(preflight.headers.at("access-control-allow-headers"), HasSubstr(field));
+    }
+    EXPECT_EQ(preflight.headers.at("access-control-allow-private-network"), "true");
+    EXPECT_EQ(preflight.headers.at("access-control-max-age"), "7200");
+    EXPECT_EQ(preflight.headers.at("vary"), "Origin");
+  }
+  const TestResponse error = Ask("GET", "/nothing", origin);
+  EXPECT_EQ(error.headers.at("access-control-allow-origin"), "https://app.example") << "or the page cannot read why";
+  for (const char* field : {"Location", "MCP-Protocol-Version", "Mcp-Session-Id", "Retry-After", "WWW-Authenticate"}) {
+    EXPECT_THAT(error.headers.at("access-control-expose-headers"), HasSubstr(field));
+  }
   EXPECT_EQ(Ask("GET", "/health").headers.count("access-control-allow-origin"), 0u);
+  const TestResponse stranger = Ask("OPTIONS", "/api/v1/servers",
+                                    "Origin: http://evil.example\r\nAccess-Control-Request-Method: PUT\r\n");
+  EXPECT_EQ(stranger.status, 403);
+  EXPECT_EQ(stranger.headers.count("access-control-allow-origin"), 0u);
+}
+
+// OPTIONS that is no page's question.
+TEST_F(GatewayTest, OptionsNamesTheMethods) {
+  Start();
+  const std::pair<const char*, const char*> cases[] = {
+      {kMessage, "POST, OPTIONS"},
+      {"/api/v1/servers", "GET, POST, HEAD, OPTIONS"},
+      {"/api/v1/servers/x", "DELETE, GET, PUT, HEAD, OPTIONS"},
+      {"/health", "GET, HEAD, OPTIONS"},
+  };
+  for (const auto& [path, allow] : cases) {
+    const TestResponse options = Ask("OPTIONS", path);
+    EXPECT_EQ(options.status, 204);
+    EXPECT_EQ(options.headers.at("allow"), allow);
+    EXPECT_EQ(Ask("PATCH", path).headers.at("allow"), allow);
+  }
 }
 
 // --- MCP ---
@@ -590,7 +861,13 @@ TEST_F(GatewayTest, TellsHealthAndReadiness) {
   ready = Ask("GET", "/ready");
   EXPECT_EQ(ready.status, 200);
   EXPECT_EQ(json::parse(ready.body), json::parse(R"({"status":"ready",
-      "checks":{"serving":"ok","link":"ok","apiserver":"ok"}})"));
+      "checks":{"serving":"ok","link":"ok","apiserver":"ok","controller":"ok"}})"));
+
+  // Named, and no reason to turn clients away.
+  metrics_.controller_connected = false;
+  ready = Ask("GET", "/ready");
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_THAT(std::string(json::parse(ready.body)["checks"]["controller"]), HasSubstr("not connected"));
 
   OnLoop([&] { caller_.up = false; });
   EXPECT_EQ(Ask("GET", "/ready").status, 503);
@@ -610,6 +887,32 @@ TEST_F(GatewayTest, ShowsMetrics) {
                                        "route=\"/api/v1/servers/{uid}\"} 1"));
   EXPECT_THAT(response.body, HasSubstr("{code=\"404\",method=\"other\",route=\"unmatched\"} 1"));
   EXPECT_THAT(response.body, HasSubstr("unmcp_gateway_connections 1"));
+  EXPECT_THAT(response.body, HasSubstr("unmcp_gateway_apiserver_up 1"));
+  EXPECT_THAT(response.body, HasSubstr("unmcp_servers{phase=\"Ready\"} 3")) << "the apiserver's figures, too";
+}
+
+TEST_F(GatewayTest, ShowsItsOwnMetricsWithoutTheApiserver) {
+  Start();
+  metrics_.fail = true;
+  const TestResponse response = Ask("GET", "/metrics");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, HasSubstr("unmcp_gateway_apiserver_up 0"));
+  EXPECT_THAT(response.body, ::testing::Not(HasSubstr("unmcp_servers")));
+}
+
+TEST_F(GatewayTest, ShowsTheProcess) {
+  Start();
+  const std::string text = Metrics();
+  const auto value = [&](const std::string& name) {
+    const size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size() + 2));
+  };
+  EXPECT_GT(value("process_cpu_seconds_total"), 0);
+  EXPECT_GT(value("process_resident_memory_bytes"), 1e6);
+  EXPECT_GE(value("process_open_fds"), 3);
+  const double age = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()) - value("process_start_time_seconds");
+  EXPECT_GT(age, -2) << "the boot time is in whole seconds";
+  EXPECT_LT(age, 3600);
 }
 
 }  // namespace

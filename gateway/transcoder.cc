@@ -101,10 +101,14 @@ json ParseScalar(int cpp_type, const std::string& text) {
   }
 }
 
+absl::Status NoSuchParameter(absl::string_view name) {
+  return absl::InvalidArgumentError(absl::StrCat(name, ": there is no such parameter"));
+}
+
 // Puts one parameter at its place in `object`, where FromJson looks for it.
 absl::Status Bind(const Descriptor* type, const std::string& name, const std::string& value, json* object) {
   const std::vector<const FieldDescriptor*> path = FindPath(type, name);
-  if (path.empty()) return absl::InvalidArgumentError(absl::StrCat(name, ": there is no such parameter"));
+  if (path.empty()) return NoSuchParameter(name);
   for (size_t i = 0; i + 1 < path.size(); ++i) {
     object = &(*object)[path[i]->json_name()];
     // "?a=1&a.b=2" where a is written as a scalar.
@@ -168,8 +172,17 @@ absl::StatusOr<RestRoute> ReadBinding(const MethodDescriptor* method, const goog
   route.body = rule.body();
   if (options.success_status() != 0) route.success_status = options.success_status();
   route.location = options.location();
-  if (method->client_streaming() || method->server_streaming()) {
-    return absl::InvalidArgumentError("streams cannot be served as REST");
+  route.stream_when = options.stream_when();
+  if (method->client_streaming()) return absl::InvalidArgumentError("a stream of requests cannot be served as REST");
+  if (method->server_streaming() != !route.stream_when.empty()) {
+    return absl::InvalidArgumentError("rest.stream_when belongs to a method that answers with a stream, and to it only");
+  }
+  if (!route.stream_when.empty()) {
+    const FieldDescriptor* when = FindField(route.request, route.stream_when);
+    if (when == nullptr || when->is_repeated() || when->cpp_type() != FieldDescriptor::CPPTYPE_BOOL) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("stream_when: \"", route.stream_when, "\" is not a boolean field of the request"));
+    }
   }
   for (const std::string& name : route.variables) {
     const auto path = FindPath(route.request, name);
@@ -183,15 +196,17 @@ absl::StatusOr<RestRoute> ReadBinding(const MethodDescriptor* method, const goog
       return absl::InvalidArgumentError(absl::StrCat("location: {", name, "} is not a string field of the answer"));
     }
   }
-  if (!route.body.empty() && route.body != "*" && FindField(route.request, route.body) == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("body: the request has no field \"", route.body, "\""));
+  if (!route.body.empty() && route.body != "*") {
+    const FieldDescriptor* body = FindField(route.request, route.body);
+    if (body == nullptr || body->is_repeated() || body->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+      return absl::InvalidArgumentError(absl::StrCat("body: \"", route.body, "\" is not a message in the request"));
+    }
   }
   return route;
 }
 
 absl::Status ReadMethod(const MethodDescriptor* method, std::vector<RestRoute>* routes) {
   if (!method->options().HasExtension(google::api::http)) return absl::OkStatus();
-  if (method->server_streaming()) return absl::OkStatus();
   const google::api::HttpRule& rule = method->options().GetExtension(google::api::http);
   std::vector<const google::api::HttpRule*> rules = {&rule};
   for (const google::api::HttpRule& more : rule.additional_bindings()) rules.push_back(&more);
@@ -204,6 +219,54 @@ absl::Status ReadMethod(const MethodDescriptor* method, std::vector<RestRoute>* 
     routes->push_back(*std::move(route));
   }
   return absl::OkStatus();
+}
+
+// Puts each stream to the unary route with the same HTTP method and path.
+absl::StatusOr<std::vector<RestRoute>> Joined(std::vector<RestRoute> routes) {
+  std::vector<RestRoute> joined;
+  for (RestRoute& route : routes) {
+    if (route.stream_when.empty()) joined.push_back(std::move(route));
+  }
+  for (RestRoute& stream : routes) {
+    if (stream.stream_when.empty()) continue;
+    const auto unary = std::find_if(joined.begin(), joined.end(), [&](const RestRoute& route) {
+      return route.http_method == stream.http_method && route.path_template == stream.path_template;
+    });
+    if (unary == joined.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("google.api.http of ", stream.grpc_method,
+                                                     ": no unary method has this route, too"));
+    }
+    unary->streams.push_back(std::move(stream));
+  }
+  return joined;
+}
+
+// Whether the parameter is one that only says that no stream is meant.
+bool ChoosesTheRouteItself(const RestRoute& route, absl::string_view name) {
+  return std::any_of(route.streams.begin(), route.streams.end(),
+                     [&](const RestRoute& stream) { return stream.stream_when == name; });
+}
+
+// What is in the body is not in the query (google/api/http.proto says so, too).
+bool IsInBody(const RestRoute& route, absl::string_view name) {
+  if (route.body.empty() || route.body == "*") return !route.body.empty();
+  const std::vector<const FieldDescriptor*> path = FindPath(route.request, name);
+  return !path.empty() && path.front() == FindField(route.request, route.body);
+}
+
+absl::Status ReadBody(const RestRoute& route, absl::string_view body, Message* message) {
+  if (route.body.empty()) {
+    // Clients send {} with every POST. A GET's body means nothing (RFC 9110, 9.3.1).
+    if (body.empty() || route.http_method == "GET" || route.http_method == "DELETE") return absl::OkStatus();
+    const absl::StatusOr<json> document = ParseJson(body);
+    if (document.ok() && *document == json::object()) return absl::OkStatus();
+    return absl::InvalidArgumentError("there is no body here but {}; what can be said is said in the query");
+  }
+  UNMCP_ASSIGN_OR_RETURN(const json document, ParseJson(body));
+  if (route.body != "*") {
+    message = message->GetReflection()->MutableMessage(message, FindField(route.request, route.body));
+  }
+  return FromJson(document, UnknownFields::kReject, message);
 }
 
 // "/api/v1/servers/{uid}" with the answer's uid.
@@ -248,18 +311,30 @@ absl::StatusOr<std::vector<RestRoute>> LoadRestRoutes(absl::string_view proto_pa
       }
     }
   }
-  return routes;
+  return Joined(std::move(routes));
+}
+
+absl::StatusOr<const RestRoute*> SelectMethod(const RestRoute& route, absl::string_view query) {
+  if (route.streams.empty()) return &route;
+  const RestRoute* selected = &route;
+  UNMCP_ASSIGN_OR_RETURN(const auto parameters, ParseQuery(query));
+  for (const auto& [name, value] : parameters) {
+    for (const RestRoute& stream : route.streams) {
+      if (stream.stream_when != name) continue;
+      if (value != "true" && value != "false") {
+        return absl::InvalidArgumentError(absl::StrCat(name, ": must be true or false"));
+      }
+      if (value == "true") selected = &stream;
+    }
+  }
+  return selected;
 }
 
 absl::StatusOr<std::unique_ptr<Message>> MakeRestRequest(const RestRoute& route,
                                                          absl::Span<const std::string> path_values,
                                                          absl::string_view query, absl::string_view body) {
   std::unique_ptr<Message> message = NewMessage(route.request);
-  if (!route.body.empty()) {
-    UNMCP_ASSIGN_OR_RETURN(json document, ParseJson(body));
-    if (route.body != "*") document = json{{FindField(route.request, route.body)->json_name(), std::move(document)}};
-    UNMCP_RETURN_IF_ERROR(FromJson(document, UnknownFields::kReject, message.get()));
-  }
+  UNMCP_RETURN_IF_ERROR(ReadBody(route, body, message.get()));
   // After the body: what the URL says is what the request is for.
   json parameters = json::object();
   for (size_t i = 0; i < route.variables.size(); ++i) {
@@ -267,6 +342,8 @@ absl::StatusOr<std::unique_ptr<Message>> MakeRestRequest(const RestRoute& route,
   }
   UNMCP_ASSIGN_OR_RETURN(const auto query_parameters, ParseQuery(query));
   for (const auto& [name, value] : query_parameters) {
+    if (ChoosesTheRouteItself(route, name)) continue;
+    if (IsInBody(route, name)) return NoSuchParameter(name);
     UNMCP_RETURN_IF_ERROR(Bind(route.request, name, value, &parameters));
   }
   UNMCP_RETURN_IF_ERROR(FromJson(parameters, UnknownFields::kReject, message.get()));
@@ -275,8 +352,10 @@ absl::StatusOr<std::unique_ptr<Message>> MakeRestRequest(const RestRoute& route,
 
 std::unique_ptr<Message> NewRestResponse(const RestRoute& route) { return NewMessage(route.response); }
 
+json RestJson(const Message& message) { return ToJson(message, {.zeroes = true}); }
+
 HttpResponse MakeRestResponse(const RestRoute& route, const Message& message) {
-  json answer = ToJson(message, {.zeroes = true});
+  json answer = RestJson(message);
   std::string location;
   if (!route.location.empty()) location = FillLocation(route, answer);
   HttpResponse response =

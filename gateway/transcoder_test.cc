@@ -43,7 +43,7 @@ class TranscoderTest : public ::testing::Test {
 };
 
 TEST_F(TranscoderTest, FindsWhatIsAnnotatedAndNothingElse) {
-  EXPECT_EQ(routes_.size(), 5u);
+  EXPECT_EQ(routes_.size(), 7u);
   EXPECT_EQ(GetBook().grpc_method, "/unmcp.gateway.test.ShelfService/GetBook");
   EXPECT_EQ(CreateBook().success_status, 201);
   for (const RestRoute& route : routes_) EXPECT_EQ(route.grpc_method.find("Hidden"), std::string::npos);
@@ -54,7 +54,55 @@ TEST_F(TranscoderTest, FindsTheServersApi) {
   ASSERT_TRUE(routes.ok()) << routes.status();
   std::vector<std::string> all;
   for (const RestRoute& route : *routes) all.push_back(route.http_method + " " + route.path_template);
-  EXPECT_THAT(all, ::testing::IsSupersetOf({"GET /api/v1/servers", "GET /api/v1/servers/{uid}"}));
+  EXPECT_THAT(all, ::testing::IsSupersetOf({"GET /api/v1/servers", "GET /api/v1/servers/{uid}", "PUT /api/v1/pools/{name}",
+                                             "POST /api/v1/servers/{uid}/stop", "GET /api/v1/metrics/pools/{name}"}));
+  EXPECT_THAT(all, ::testing::Contains("GET /api/v1/servers").Times(1)) << "the list and the watch are one route";
+}
+
+TEST_F(TranscoderTest, AParameterAsksForTheStream) {
+  const RestRoute& list = Route("GET", "/t/shelves/{shelf}/books");
+  const auto selected = [&](const char* query) {
+    const auto route = SelectMethod(list, query);
+    return route.ok() ? (*route)->grpc_method : std::string(route.status().message());
+  };
+  EXPECT_EQ(selected(""), "/unmcp.gateway.test.ShelfService/ListBooks");
+  EXPECT_EQ(selected("watch=false&limit=1"), "/unmcp.gateway.test.ShelfService/ListBooks");
+  EXPECT_EQ(selected("watch=true"), "/unmcp.gateway.test.ShelfService/WatchBooks");
+  EXPECT_EQ(selected("watch=1"), "watch: must be true or false");
+  EXPECT_EQ(selected("watch"), "watch: must be true or false");
+
+  EXPECT_TRUE(MakeRestRequest(list, {"s"}, "watch=false&limit=1", "").ok());
+  const RestRoute& watch = **SelectMethod(list, "watch=true");
+  auto message = MakeRestRequest(watch, {"s"}, "watch=true", "");
+  ASSERT_TRUE(message.ok()) << message.status();
+  EXPECT_TRUE(static_cast<const test::WatchBooksRequest&>(**message).watch());
+  EXPECT_FALSE(MakeRestRequest(watch, {"s"}, "watch=true&limit=1", "").ok());
+  EXPECT_FALSE(MakeRestRequest(watch, {"s"}, "watch=true&watch=false", "").ok());
+}
+
+TEST_F(TranscoderTest, WithoutABodyAnEmptyObjectIsTaken) {
+  const RestRoute& open = Route("POST", "/t/shelves/{shelf}/open");
+  for (const char* body : {"", "{}", " {} "}) EXPECT_TRUE(MakeRestRequest(open, {"s"}, "full=true", body).ok()) << body;
+  for (const char* body : {"{\"full\":true}", "[]", "{", "null"}) {
+    const auto message = MakeRestRequest(open, {"s"}, "", body);
+    EXPECT_EQ(message.status().code(), absl::StatusCode::kInvalidArgument) << body;
+  }
+}
+
+TEST_F(TranscoderTest, WhatTheBodyHoldsIsNoParameter) {
+  EXPECT_THAT(MakeRestRequest(CreateBook(), {"s"}, "book.isbn=2", "{}").status().message(), HasSubstr("book.isbn"));
+  EXPECT_THAT(MakeRestRequest(Route("PUT", "/t/shelves/{shelf}"), {"s"}, "dryRun=true", "{}").status().message(),
+              HasSubstr("dryRun"));
+}
+
+TEST_F(TranscoderTest, AFieldOfTheBodyIsNamedAsItIsWritten) {
+  const auto error = [&](const char* body) {
+    return std::string(MakeRestRequest(CreateBook(), {"s"}, "", body).status().message());
+  };
+  EXPECT_EQ(error(R"({"isbn":7})"), "isbn: must be a string, not a number");
+  EXPECT_EQ(error(R"({"authors":["a",{}]})"), "authors[1]: must be a string, not an object");
+  EXPECT_EQ(error(R"({"pagecount":1})"), "pagecount: unknown field; did you mean \"pageCount\"?");
+  EXPECT_EQ(error("null"), "must be an object, not null");
 }
 
 TEST_F(TranscoderTest, BindsPathAndQueryByTheFieldsType) {
