@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "kube/embedded/config_objects.h"
 #include "kube/embedded/metadata.h"
 
 namespace unmcp::kube {
@@ -26,6 +27,8 @@ const Json& SpecList(const Json& object, const char* list) {
 void FillDefault(Json& object, const char* key, Json value) {
   if (!object.contains(key) || object[key].is_null()) object[key] = std::move(value);
 }
+
+bool IsConfig(const Kind& kind) { return kind == SecretKind() || kind == ConfigMapKind(); }
 
 std::vector<FieldError> ValidatePod(const Json& pod) {
   std::vector<FieldError> errors;
@@ -71,6 +74,7 @@ Json FixedSpec(const Json& pod) {
 }  // namespace
 
 void FillBuiltinDefaults(const Kind& kind, Json& object) {
+  if (IsConfig(kind)) return NormalizeConfigObject(kind, object);
   if (!object.contains("spec") || !object["spec"].is_object()) return;
   Json& spec = object["spec"];
   if (kind == PodKind()) {
@@ -88,6 +92,7 @@ void FillBuiltinDefaults(const Kind& kind, Json& object) {
 }
 
 std::vector<FieldError> ValidateBuiltin(const Kind& kind, const Json& object) {
+  if (IsConfig(kind)) return ValidateConfigObject(kind, object);
   if (kind == PodKind() || kind == ServiceKind()) {
     if (!object.contains("spec") || !object["spec"].is_object()) return {RequiredValue("spec")};
   }
@@ -103,6 +108,7 @@ std::vector<FieldError> ValidateBuiltin(const Kind& kind, const Json& object) {
 }
 
 std::vector<FieldError> ValidateBuiltinUpdate(const Kind& kind, const Json& old, const Json& object) {
+  if (IsConfig(kind)) return ValidateConfigObjectUpdate(kind, old, object);
   if (!(kind == PodKind())) return {};
   Json was = FixedSpec(old), is = FixedSpec(object);
   if (Text(was, "nodeName").empty()) is.erase("nodeName"), was.erase("nodeName");

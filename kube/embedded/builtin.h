@@ -14,13 +14,13 @@ namespace unmcp::kube {
 inline constexpr int kDefaultPodGraceSeconds = 30;
 
 // Pods: restartPolicy, terminationGracePeriodSeconds, phase Pending. Services:
-// type, port protocols.
+// type, port protocols. Secrets and ConfigMaps: config_objects.h.
 void FillBuiltinDefaults(const Kind& kind, Json& object);
 
 std::vector<FieldError> ValidateBuiltin(const Kind& kind, const Json& object);
 
 // A Pod's spec does not change once it exists, but for the node it is bound
-// to, images, tolerations and deadlines.
+// to, images, tolerations and deadlines; nor do immutable Secrets and ConfigMaps.
 std::vector<FieldError> ValidateBuiltinUpdate(const Kind& kind, const Json& old, const Json& object);
 
 // How long a Pod's containers may take to end when it is deleted: 0 means that

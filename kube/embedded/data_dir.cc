@@ -7,7 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
@@ -36,6 +40,25 @@ absl::Status MakeDirectories(const std::string& path) {
   }
 }
 
+// Whether `path` is used by nobody else: it has no files but ours, and sockets.
+bool IsOursAlone(const std::string& path) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename();
+    if (name != "lock" && !absl::StartsWith(name, "state.db") && !it->is_socket(error)) return false;
+  }
+  return !error;
+}
+
+// Takes from others what they may do with the directory.
+absl::Status MakePrivate(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return CannotUse(path, "look at it", errno);
+  if ((info.st_mode & 077) == 0 || info.st_uid != geteuid() || !IsOursAlone(path)) return absl::OkStatus();
+  if (chmod(path.c_str(), info.st_mode & 0700) != 0) return CannotUse(path, "make it private (chmod 0700)", errno);
+  return absl::OkStatus();
+}
+
 std::string HolderOf(int fd) {
   char buffer[32];
   const ssize_t size = pread(fd, buffer, sizeof(buffer), 0);
@@ -48,6 +71,7 @@ std::string HolderOf(int fd) {
 absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& path) {
   if (path.empty()) return absl::InvalidArgumentError("the data directory has no name: give one with --data-dir");
   UNMCP_RETURN_IF_ERROR(MakeDirectories(path));
+  UNMCP_RETURN_IF_ERROR(MakePrivate(path));
   const std::string lock = path + "/lock";
   const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return CannotUse(path, absl::StrCat("write ", lock), errno);

@@ -15,8 +15,10 @@ namespace unmcp::kube {
 // Thread compatible.
 class DataDir {
  public:
-  // Creates what is missing of the path (mode 0700: environments of servers
-  // hold secrets) and locks it. Errors name the path and what to do:
+  // Creates what is missing of the path (mode 0700: Secrets and environments
+  // are in there) and locks it. A directory that was open to others and holds
+  // nothing but ours is closed to them; one that holds other things stays as it
+  // is, and the files in it are 0600 anyway. Errors name the path and what to do:
   //   PERMISSION_DENIED, NOT_FOUND, …  by errno: it cannot be made or written
   //   FAILED_PRECONDITION              another process, which is named, has it
   static absl::StatusOr<std::unique_ptr<DataDir>> Open(const std::string& path);

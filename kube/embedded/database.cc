@@ -1,6 +1,9 @@
 #include "kube/embedded/database.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -26,6 +29,14 @@ constexpr char kCreateTables[] = R"sql(
   COMMIT;
 )sql";
 
+// Secrets are in these files. SQLite gives those beside the database the mode
+// that the database has when it makes them. What cannot be done here, SQLite
+// says when it opens the file.
+void MakePrivate(const std::string& path) {
+  if (const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); fd >= 0) close(fd);
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) chmod((path + suffix).c_str(), 0600);
+}
+
 void Bind(sqlite3_stmt* statement, int index, const std::string& text) {
   sqlite3_bind_text64(statement, index, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
 }
@@ -41,6 +52,7 @@ void Database::Finalizer::operator()(sqlite3_stmt* statement) const { sqlite3_fi
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options) {
   std::unique_ptr<Database> database(new Database(options.dir + "/state.db", options.max_bytes));
+  MakePrivate(database->path_);
   // No mutexes of SQLite's own: one thread at a time is our contract.
   const int code = sqlite3_open_v2(database->path_.c_str(), &database->db_,
                                    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);

@@ -245,6 +245,41 @@ TEST(EmbeddedCluster, MissingDirectoriesAreMadeForOneUserAlone) {
   EXPECT_EQ(info.st_mode & 0777, 0700u);
 }
 
+mode_t ModeOf(const std::string& path) {
+  struct stat info = {};
+  EXPECT_EQ(stat(path.c_str(), &info), 0) << path;
+  return info.st_mode & 0777;
+}
+
+TEST(EmbeddedCluster, NobodyElseReadsItsFiles) {
+  const mode_t mask = umask(0);
+  {
+    TempDir dir;
+    ASSERT_EQ(chmod(dir.path().c_str(), 0755), 0);
+    auto cluster = Open(dir.path());
+    ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("a")).ok());
+    EXPECT_EQ(ModeOf(dir.path()), 0700u);
+    for (const char* file : {"/state.db", "/state.db-wal", "/lock"}) EXPECT_EQ(ModeOf(dir.path() + file), 0600u) << file;
+    cluster.reset();
+    // As an earlier version left them.
+    for (const char* file : {"", "/state.db"}) ASSERT_EQ(chmod((dir.path() + file).c_str(), 0755), 0);
+    cluster = Open(dir.path());
+    ASSERT_TRUE(AwaitCreate(*cluster, WidgetKind(), Widget("b")).ok());
+    EXPECT_EQ(ModeOf(dir.path()), 0700u);
+    for (const char* file : {"/state.db", "/state.db-wal"}) EXPECT_EQ(ModeOf(dir.path() + file), 0600u) << file;
+  }
+  {
+    // Somebody's directory, with other things in it: only our files are private.
+    TempDir dir;
+    std::ofstream(dir.path() + "/notes.txt") << "x";
+    ASSERT_EQ(chmod(dir.path().c_str(), 0755), 0);
+    const auto cluster = Open(dir.path());
+    EXPECT_EQ(ModeOf(dir.path()), 0755u);
+    EXPECT_EQ(ModeOf(dir.path() + "/state.db"), 0600u);
+  }
+  umask(mask);
+}
+
 TEST(EmbeddedCluster, ADamagedDatabaseIsNotTouched) {
   TempDir dir;
   const std::string path = dir.path() + "/state.db";
