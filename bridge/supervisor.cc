@@ -76,6 +76,11 @@ absl::Status StartFailed(const ProcessSpec& spec, Step step, int error) {
                                              "; give a directory that unmcp may enter");
     return error == EACCES ? absl::PermissionDeniedError(message) : absl::NotFoundError(message);
   }
+  if (step == Step::kLimits) {
+    return absl::UnavailableError(absl::StrCat("spec.resources.limits cannot be put on the process",
+                                               spec.cgroup.empty() ? "" : absl::StrCat(" (", spec.cgroup, ")"), ": ",
+                                               strerror(error), "; remove them, or restart unmcp"));
+  }
   const std::string& program = spec.argv[0];
   const std::string what = absl::StrCat("spec.command[0]: '", program, "'");
   const bool looked_up = !absl::StrContains(program, '/');
@@ -116,6 +121,7 @@ absl::Status Validate(const ProcessSpec& spec) {
       if (has_nul(text)) return absl::InvalidArgumentError("spec.command, args and env may not hold a NUL character");
     }
   }
+  if (has_nul(spec.cgroup)) return absl::InvalidArgumentError("the cgroup's name may not hold a NUL character");
   if (has_nul(spec.working_directory)) {
     return absl::InvalidArgumentError("spec.workingDir: may not hold a NUL character");
   }
@@ -129,7 +135,7 @@ absl::StatusOr<Fd> PayloadOf(const ProcessSpec& spec) {
   for (const auto* list : {&spec.argv, &spec.env}) {
     for (const std::string& text : *list) payload.append(text).push_back('\0');
   }
-  payload.append(spec.working_directory).push_back('\0');
+  for (const auto* text : {&spec.working_directory, &spec.cgroup}) payload.append(*text).push_back('\0');
   for (size_t at = 0; at < payload.size();) {
     const ssize_t n = write(memfd.get(), payload.data() + at, payload.size() - at);
     if (n < 0 && errno == EINTR) continue;
@@ -185,8 +191,10 @@ class SupervisorImpl final : public Supervisor {
   }
 
   void Signal(uint64_t id, int signal) override {
-    if (running_.contains(id)) Send({Command::kSignal, signal, id, 0, 0}, nullptr);
+    if (running_.contains(id)) Send({Command::kSignal, signal, id, 0, 0, 0}, nullptr);
   }
+
+  pid_t helper_pid() const override { return helper_; }
 
   void OnHelperLost(absl::AnyInvocable<void()> lost) override { on_lost_ = std::move(lost); }
 
@@ -220,7 +228,7 @@ class SupervisorImpl final : public Supervisor {
         continue;
       }
       const Command command = {Command::kSpawn, 0, last_id_, static_cast<uint32_t>(launching.spec.argv.size()),
-                               static_cast<uint32_t>(launching.spec.env.size())};
+                               static_cast<uint32_t>(launching.spec.env.size()), launching.spec.max_data_bytes};
       starting_.emplace(last_id_, std::move(launching));
       Send(command, &fds);
     }

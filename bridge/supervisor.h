@@ -39,6 +39,12 @@ struct ProcessSpec {
   // The whole environment, "NAME=value".
   std::vector<std::string> env;
   std::string working_directory;  // "" for unmcp's own
+  // The directory of a cgroup (version 2) that the process is in before it
+  // runs, and all that it starts with it. "" for the supervisor's own.
+  std::string cgroup;
+  // RLIMIT_DATA (setrlimit(2)) of the process and, each for itself, of all that
+  // it starts: private writable memory, in bytes. 0: no limit.
+  uint64_t max_data_bytes = 0;
 };
 
 // A started process: the leader of a new session and process group.
@@ -83,6 +89,9 @@ class Supervisor {
 
   // Sends a signal to the whole process group. Unknown ids are ignored.
   virtual void Signal(uint64_t id, int signal) = 0;
+
+  // The helper. Constant.
+  virtual pid_t helper_pid() const = 0;
 
   // Called once if the helper ends before this object does: nothing can be
   // started any more, and every process is being killed.

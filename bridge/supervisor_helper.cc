@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -60,6 +62,8 @@ class Payload {
     argv_.push_back(nullptr);
     env_.push_back(nullptr);
     working_directory_ = at;
+    cgroup_ = at + std::strlen(at) + 1;
+    max_data_bytes_ = command.max_data_bytes;
   }
   ~Payload() {
     if (ok()) munmap(base_, size_);
@@ -71,13 +75,33 @@ class Payload {
   char** argv() { return argv_.data(); }
   char** env() { return env_.data(); }
   const char* working_directory() const { return working_directory_; }
+  const char* cgroup() const { return cgroup_; }
+  uint64_t max_data_bytes() const { return max_data_bytes_; }
 
  private:
   size_t size_ = 0;
   char* base_ = static_cast<char*>(MAP_FAILED);
   std::vector<char*> argv_, env_;
   const char* working_directory_ = "";
+  const char* cgroup_ = "";
+  uint64_t max_data_bytes_ = 0;
 };
+
+// For the process that calls it. False with errno set.
+bool TakeLimits(const Payload& payload) {
+  if (const uint64_t bytes = payload.max_data_bytes(); bytes > 0) {
+    rlimit limit;
+    if (getrlimit(RLIMIT_DATA, &limit) != 0) return false;
+    // A limit that unmcp itself was given is not raised.
+    limit.rlim_cur = limit.rlim_max = std::min<rlim_t>(bytes, limit.rlim_max);
+    if (setrlimit(RLIMIT_DATA, &limit) != 0) return false;
+  }
+  if (*payload.cgroup() == '\0') return true;
+  const std::string file = std::string(payload.cgroup()) + "/cgroup.procs";
+  // The kernel makes the file with the cgroup; a test's plain directory has none.
+  const Fd procs(open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  return procs && write(procs.get(), "0", 1) == 1;  // 0: who writes
+}
 
 // In the child, from fork to exec.
 [[noreturn]] void BecomeProcess(pid_t helper, Payload& payload, const CommandFds& fds, int failure_fd) {
@@ -96,11 +120,14 @@ class Payload {
   // is ever forgotten. Kernels before 5.11 do not know the flag.
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 
-  ExecFailure failure = {Step::kWorkingDirectory, 0};
-  if (*payload.working_directory() == '\0' || chdir(payload.working_directory()) == 0) {
-    failure.step = Step::kExec;
-    environ = payload.env();  // execvp looks for PATH there
-    execvp(payload.argv()[0], payload.argv());
+  ExecFailure failure = {Step::kLimits, 0};
+  if (TakeLimits(payload)) {
+    failure.step = Step::kWorkingDirectory;
+    if (*payload.working_directory() == '\0' || chdir(payload.working_directory()) == 0) {
+      failure.step = Step::kExec;
+      environ = payload.env();  // execvp looks for PATH there
+      execvp(payload.argv()[0], payload.argv());
+    }
   }
   failure.error = errno;
   [[maybe_unused]] const ssize_t n = write(failure_fd, &failure, sizeof(failure));

@@ -214,6 +214,32 @@ TEST_F(SupervisorTest, PathsThatAreNotPrograms) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(SupervisorTest, LimitsHoldBeforeTheProgramRuns) {
+  // A directory stands for the cgroup: what is written there is what the kernel is asked for.
+  const std::string cgroup = absl::StrCat(getenv("TEST_TMPDIR"), "/cgroup");
+  mkdir(cgroup.c_str(), 0700);
+  ProcessSpec spec = Shell(absl::StrCat("cat ", cgroup, "/cgroup.procs; echo; ulimit -d; sh -c 'ulimit -d'"));
+  spec.cgroup = cgroup;
+  spec.max_data_bytes = 64 << 20;
+  Started started = host_.Spawn(spec);
+  ASSERT_TRUE(started.process.ok()) << started.process.status();
+  EXPECT_EQ(ReadAll(started.process->stdout_fd), "0\n65536\n65536\n");
+
+  spec.cgroup = "/no/such/cgroup";
+  const absl::Status status = host_.Spawn(spec).process.status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(absl::StrContains(status.message(), "spec.resources.limits")) << status;
+}
+
+TEST_F(SupervisorTest, AMemoryLimitMakesAllocationsFail) {
+  ProcessSpec spec = Shell("a=x; while :; do a=$a$a || exit 3; done");
+  spec.max_data_bytes = 32 << 20;
+  Started started = host_.Spawn(spec);
+  ASSERT_TRUE(started.process.ok()) << started.process.status();
+  EXPECT_NE(started.Wait().code, 0);
+  EXPECT_NE(started.Wait().code, SIGKILL);  // it heard of it, and was not killed
+}
+
 TEST_F(SupervisorTest, SignalsReachTheWholeGroup) {
   Started started = host_.Spawn(Shell("sleep 1000 & echo $!; wait"));
   ASSERT_TRUE(started.process.ok());

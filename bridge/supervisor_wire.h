@@ -23,16 +23,18 @@ struct Command {
   // kSpawn: how many strings of each sort the payload has.
   uint32_t argc;
   uint32_t envc;
+  uint64_t max_data_bytes;  // kSpawn: 0 for no limit
 };
 
 // What kSpawn carries along, in this order: the child's ends of its pipes, and
-// a memfd with argv, env and the working directory, each ended by a NUL byte.
+// a memfd with argv, env, the working directory and the cgroup, each ended by a
+// NUL byte.
 // A memfd, since these can be larger than any socket message.
 enum SpawnFd { kStdin, kStdout, kStderr, kPayload, kSpawnFds };
 using CommandFds = std::array<Fd, kSpawnFds>;
 
 // How far the start of a process got.
-enum class Step : int32_t { kFork, kWorkingDirectory, kExec };
+enum class Step : int32_t { kFork, kLimits, kWorkingDirectory, kExec };
 
 // Helper to supervisor. Each kSpawn is answered by one kStarted; a start that
 // succeeded is followed by one kExited.
