@@ -91,6 +91,9 @@ class World::Node final : public kube::NodeRuntime {
   void Logs(const std::string&, kube::LogOptions, kube::Callback<std::string> done) override {
     done(absl::UnimplementedError("no containers here"));
   }
+  void FollowLogs(const std::string&, kube::LogOptions, std::shared_ptr<kube::LogSink> sink) override {
+    sink->End(absl::UnimplementedError("no containers here"));
+  }
 };
 
 // One apiserver, or none.

@@ -181,9 +181,12 @@ class Cluster {
   // protocol's).
   virtual void Logs(const ObjectRef& pod, LogOptions options, Callback<std::string> done) = 0;
 
-  // The same, then what is written from then on, until the Pod is gone or its
-  // container has ended for good (OK). Errors come through on_end too. The
-  // callbacks of one stream never run at the same time.
+  // The same, then what is written from then on, through every restart of the
+  // container, until the Pod is gone or its container has ended for good (OK).
+  // Errors come through on_end too. The callbacks of one stream never run at
+  // the same time. Destroying the Watch ends it, as with StartWatch. A reader
+  // that falls behind loses the oldest lines, and finds the line
+  // "… N lines dropped" in their place.
   virtual std::unique_ptr<Watch> FollowLogs(const ObjectRef& pod, LogOptions options, LogCallbacks callbacks) = 0;
 };
 

@@ -43,6 +43,15 @@ class WatchHandle final : public Watch {
   const std::shared_ptr<WatchState> state_;
 };
 
+class FollowHandle final : public Watch {
+ public:
+  explicit FollowHandle(std::shared_ptr<LogFollow> follow) : follow_(std::move(follow)) {}
+  ~FollowHandle() override { follow_->Cancel(); }
+
+ private:
+  const std::shared_ptr<LogFollow> follow_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::Create(Options options) {
@@ -79,6 +88,9 @@ EmbeddedCluster::~EmbeddedCluster() {
   Enqueue({[] {}, [&](absl::Status) { answered.Notify(); }});
   answered.Wait();
   loop_.Stop();
+  for (const std::weak_ptr<LogFollow>& weak : follows_) {
+    if (const std::shared_ptr<LogFollow> follow = weak.lock()) follow->Cancel();
+  }
 }
 
 absl::Status EmbeddedCluster::Load() {
@@ -185,9 +197,21 @@ void EmbeddedCluster::Logs(const ObjectRef& pod, LogOptions options, Callback<st
       });
 }
 
-std::unique_ptr<Watch> EmbeddedCluster::FollowLogs(const ObjectRef&, LogOptions, LogCallbacks callbacks) {
-  callbacks.on_end(absl::UnimplementedError("logs cannot be followed yet"));
-  return nullptr;
+std::unique_ptr<Watch> EmbeddedCluster::FollowLogs(const ObjectRef& pod, LogOptions options, LogCallbacks callbacks) {
+  auto follow = std::make_shared<LogFollow>(&loop_, std::move(callbacks));
+  SubmitToNode<bool>(
+      pod,
+      [follow](absl::StatusOr<bool> begun) {
+        if (!begun.ok()) follow->End(begun.status());
+      },
+      [this, follow, options = std::move(options)](NodeRuntime* node, const std::string& uid,
+                                                   Callback<bool> done) mutable {
+        std::erase_if(follows_, [](const std::weak_ptr<LogFollow>& other) { return other.expired(); });
+        follows_.push_back(follow);
+        node->FollowLogs(uid, std::move(options), follow);
+        done(true);
+      });
+  return std::make_unique<FollowHandle>(std::move(follow));
 }
 
 void EmbeddedCluster::Enqueue(Call call) {

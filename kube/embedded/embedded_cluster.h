@@ -20,6 +20,7 @@
 #include "kube/embedded/data_dir.h"
 #include "kube/embedded/database.h"
 #include "kube/embedded/garbage_collector.h"
+#include "kube/embedded/log_follow.h"
 #include "kube/embedded/node_runtime.h"
 #include "kube/embedded/registry.h"
 #include "kube/embedded/store.h"
@@ -122,6 +123,8 @@ class EmbeddedCluster final : public Cluster {
   bool garbage_scheduled_ = false;
   WatchHub watches_;
   NodeRuntime* node_ = nullptr;
+  // The node may go on appending to them after this has ended.
+  std::vector<std::weak_ptr<LogFollow>> follows_;
 
   std::vector<Call> queue_;
   bool batch_scheduled_ = false;

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -526,6 +527,12 @@ class FakeNode final : public NodeRuntime {
   void Logs(const std::string& pod_uid, LogOptions options, Callback<std::string> done) override {
     done(absl::StrCat(options.tail_lines, " lines of ", pod_uid));
   }
+  void FollowLogs(const std::string& pod_uid, LogOptions, std::shared_ptr<LogSink> sink) override {
+    sink->Append(absl::StrCat(pod_uid, "\nto be "));
+    followed = std::move(sink);
+  }
+
+  std::shared_ptr<LogSink> followed;
 };
 
 absl::StatusOr<std::string> AwaitLogs(Cluster& cluster, const ObjectRef& pod) {
@@ -549,6 +556,46 @@ TEST(EmbeddedCluster, TheNodeIsAskedForLogsAndAttachments) {
   EXPECT_THAT(std::string(attached.message()), HasSubstr(pod.uid()));
   cluster->SetNode(nullptr);
   EXPECT_EQ(AwaitLogs(*cluster, ref).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(EmbeddedCluster, LogsAreFollowedThroughTheNode) {
+  struct Heard {
+    std::string text;
+    std::optional<absl::Status> end;
+  };
+  TempDir dir;
+  auto cluster = Open(dir.path());
+  FakeNode node;
+  cluster->SetNode(&node);
+  const Object pod = *AwaitCreate(*cluster, PodKind(), Pod("p"));
+  auto heard = std::make_shared<Monitor<Heard>>();
+  const auto callbacks = [&] {
+    return LogCallbacks{.on_text = [heard](std::string text) { heard->Update([&](Heard& now) { now.text += text; }); },
+                        .on_end = [heard](absl::Status why) { heard->Update([&](Heard& now) { now.end = why; }); }};
+  };
+  auto follow = cluster->FollowLogs({PodKind(), kNs, "p"}, {}, callbacks());
+  ASSERT_TRUE(heard->WaitFor([&](const Heard& now) { return now.text == pod.uid() + "\n"; }));
+  node.followed->Append("continued\n");
+  node.followed->End(absl::OkStatus());
+  ASSERT_TRUE(heard->WaitFor([](const Heard& now) { return now.end.has_value(); }));
+  EXPECT_EQ(heard->Copy().text, pod.uid() + "\nto be continued\n");
+  EXPECT_TRUE(heard->Copy().end->ok());
+
+  auto missing = std::make_shared<Monitor<Heard>>();
+  follow = cluster->FollowLogs(
+      {PodKind(), kNs, "q"}, {},
+      {.on_text = {}, .on_end = [missing](absl::Status why) { missing->Update([&](Heard& now) { now.end = why; }); }});
+  ASSERT_TRUE(missing->WaitFor([](const Heard& now) { return now.end.has_value(); }));
+  EXPECT_EQ(missing->Copy().end->code(), absl::StatusCode::kNotFound);
+
+  // The node and the follower may both be there longer than the cluster.
+  follow = cluster->FollowLogs({PodKind(), kNs, "p"}, {}, callbacks());
+  ASSERT_TRUE(heard->WaitFor([&](const Heard& now) { return now.text.size() > 2 * pod.uid().size(); }));
+  cluster->SetNode(nullptr);
+  cluster.reset();
+  node.followed->Append("more\n");
+  node.followed->End(absl::OkStatus());
+  follow.reset();
 }
 
 class PodDeletion : public testing::Test {

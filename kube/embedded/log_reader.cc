@@ -4,6 +4,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
+#include <utility>
 
 #include "common/event_loop.h"
 #include "glog/logging.h"
@@ -21,7 +22,7 @@ constexpr int kReadsPerTurn = 16;
 }  // namespace
 
 struct LogReader::Stream : std::enable_shared_from_this<Stream> {
-  Stream(EventLoop* loop, LogBuffer* log) : descriptor(loop->io()), log(log) {}
+  Stream(EventLoop* loop, Log log) : descriptor(loop->io()), log(std::move(log)) {}
 
   void Wait() {
     descriptor.async_wait(descriptor.wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
@@ -37,16 +38,17 @@ struct LogReader::Stream : std::enable_shared_from_this<Stream> {
       if (n < 0 && errno == EAGAIN) return true;
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return false;
-      log->Append(absl::string_view(buffer, n));
+      log(absl::string_view(buffer, n));
     }
     return descriptor.is_open();
   }
 
   boost::asio::posix::stream_descriptor descriptor;
-  LogBuffer* const log;
+  Log log;
 };
 
-LogReader::LogReader(EventLoop* loop, bridge::Fd fd, LogBuffer* log) : stream_(std::make_shared<Stream>(loop, log)) {
+LogReader::LogReader(EventLoop* loop, bridge::Fd fd, Log log)
+    : stream_(std::make_shared<Stream>(loop, std::move(log))) {
   boost::system::error_code error;
   stream_->descriptor.assign(fd.get(), error);
   if (error) {

@@ -4,8 +4,9 @@
 
 #include <memory>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/strings/string_view.h"
 #include "bridge/fd.h"
-#include "kube/embedded/log_buffer.h"
 
 namespace unmcp {
 class EventLoop;
@@ -13,11 +14,13 @@ class EventLoop;
 
 namespace unmcp::kube {
 
-// Reads until the end of the file or until destroyed. Lives on `loop`; `log`
-// outlives it.
+// Reads until the end of the file or until destroyed, and gives `log` what
+// comes, in whatever pieces. Lives on `loop`.
 class LogReader {
  public:
-  LogReader(EventLoop* loop, bridge::Fd fd, LogBuffer* log);
+  using Log = absl::AnyInvocable<void(absl::string_view bytes)>;
+
+  LogReader(EventLoop* loop, bridge::Fd fd, Log log);
   ~LogReader();
 
   // Takes over what is there already: the process has ended, and its last

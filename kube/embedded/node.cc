@@ -15,10 +15,17 @@ std::vector<std::string> OwnEnvironment() {
   return variables;
 }
 
-EmbeddedNode::EmbeddedNode(Options options)
+EmbeddedNode::EmbeddedNode(Options options, absl::StatusOr<std::unique_ptr<Cgroups>> cgroups)
     : options_(std::move(options)),
-      context_{options_.loop,   options_.cluster,     options_.supervisor,
-               options_.random, options_.environment, options_.log_bytes},
+      cgroups_(std::move(cgroups)),
+      context_{options_.loop,
+               options_.cluster,
+               options_.supervisor,
+               options_.random,
+               options_.environment,
+               options_.log_bytes,
+               cgroups_.ok() ? cgroups_->get() : nullptr,
+               std::string(cgroups_.status().message())},
       informer_({.scheduler = options_.loop,
                  .cluster = options_.cluster,
                  .kind = PodKind(),
@@ -32,7 +39,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedNode>> EmbeddedNode::Create(Options optio
       options.random == nullptr || options.ns.empty()) {
     return absl::InvalidArgumentError("EmbeddedNode: loop, cluster, supervisor, random and ns have to be given");
   }
-  std::unique_ptr<EmbeddedNode> node(new EmbeddedNode(std::move(options)));
+  for (const pid_t pid : {getpid(), options.supervisor->helper_pid()}) options.cgroups.own_processes.push_back(pid);
+  auto cgroups = Cgroups::Create(options.cgroups);
+  std::unique_ptr<EmbeddedNode> node(new EmbeddedNode(std::move(options), std::move(cgroups)));
   node->options_.loop->Post([node = node.get(), alive = std::weak_ptr<bool>(node->alive_)] {
     if (!alive.expired()) node->Start();
   });
@@ -91,6 +100,16 @@ void EmbeddedNode::Attach(const std::string& pod_uid, AttachOptions options,
 void EmbeddedNode::Logs(const std::string& pod_uid, LogOptions options, Callback<std::string> done) {
   WithWorker<std::string>(pod_uid, std::move(done),
                           [options = std::move(options)](PodWorker& worker) { return worker.Logs(options); });
+}
+
+void EmbeddedNode::FollowLogs(const std::string& pod_uid, LogOptions options, std::shared_ptr<LogSink> sink) {
+  const auto failed = [sink](absl::StatusOr<bool> begun) {
+    if (!begun.ok()) sink->End(begun.status());
+  };
+  WithWorker<bool>(pod_uid, failed, [options = std::move(options), sink](PodWorker& worker) {
+    worker.FollowLogs(options, sink);
+    return true;
+  });
 }
 
 }  // namespace unmcp::kube

@@ -14,6 +14,7 @@
 #include "common/event_loop.h"
 #include "common/random.h"
 #include "kube/cluster.h"
+#include "kube/embedded/cgroups.h"
 #include "kube/embedded/node_runtime.h"
 #include "kube/embedded/pod_worker.h"
 #include "kube/informer.h"
@@ -40,8 +41,15 @@ std::vector<std::string> OwnEnvironment();
 //   RestartBackoff. So is one that was running when unmcp last ended.
 // - What is deleted gets its stdin closed and SIGTERM, SIGKILL after its grace
 //   period, and is gone from the cluster when its process group is.
-// - What cannot be run here waits: ImageNotRunnable, CreateContainerConfigError;
-//   CreateContainerError is tried again. The message says what to do.
+// - env may come from Secrets, ConfigMaps and fields of the Pod.
+// - resources.limits hold by cgroup where there are some, otherwise memory's by
+//   rlimit; unmcp.dev/LimitsEnforced says which.
+// - A readinessProbe (tcpSocket, httpGet) decides whether it is Ready.
+// - What cannot be run here waits: ImageNotRunnable, CreateContainerConfigError
+//   (until a Secret or ConfigMap that is missing is there); PortInUse and
+//   CreateContainerError are tried again. The message says what to do.
+// - Fields without effect here are named in unmcp.dev/PodHonored, when there
+//   are any.
 //
 // Example:
 //
@@ -53,7 +61,8 @@ std::vector<std::string> OwnEnvironment();
 //   cluster->SetNode(nullptr);
 //
 // Lives on its loop, which is also the supervisor's: Shutdown there; destroyed
-// there, or after the loop has stopped. Attach and Logs from any thread.
+// there, or after the loop has stopped. Attach, Logs and FollowLogs from any
+// thread.
 class EmbeddedNode final : public NodeRuntime {
  public:
   // A container's log in memory, all its lives together: some thousand lines,
@@ -69,13 +78,18 @@ class EmbeddedNode final : public NodeRuntime {
     std::string ns;
     std::vector<std::string> environment = OwnEnvironment();
     size_t log_bytes = kLogBytes;
+    // For resources.limits. Where these are not to be had, the processes' own
+    // limits have to do; the Pod's condition unmcp.dev/LimitsEnforced says so.
+    Cgroups::Options cgroups = {};
   };
 
-  // INVALID_ARGUMENT when an option is missing. Any thread.
+  // INVALID_ARGUMENT when an option is missing. Any thread. Waits a moment for
+  // processes that an unmcp that was killed has left, see Cgroups::Create.
   static absl::StatusOr<std::unique_ptr<EmbeddedNode>> Create(Options options);
 
   void Attach(const std::string& pod_uid, AttachOptions options, Callback<std::unique_ptr<Attachment>> done) override;
   void Logs(const std::string& pod_uid, LogOptions options, Callback<std::string> done) override;
+  void FollowLogs(const std::string& pod_uid, LogOptions options, std::shared_ptr<LogSink> sink) override;
 
   // Ends every process, with SIGTERM and 5 s later with SIGKILL, and calls
   // `done` when none is left. The Pods stay in the cluster as they are: the
@@ -83,7 +97,7 @@ class EmbeddedNode final : public NodeRuntime {
   void Shutdown(absl::AnyInvocable<void()> done);
 
  private:
-  explicit EmbeddedNode(Options options);
+  EmbeddedNode(Options options, absl::StatusOr<std::unique_ptr<Cgroups>> cgroups);
   void Start();
   void Add(const Informer::ObjectPtr& pod);
   void OnIdle(const std::string& uid);
@@ -93,6 +107,7 @@ class EmbeddedNode final : public NodeRuntime {
   void WithWorker(const std::string& pod_uid, Callback<T> done, Call call);
 
   const Options options_;
+  const absl::StatusOr<std::unique_ptr<Cgroups>> cgroups_;
   const PodWorkerContext context_;
   Informer informer_;
   absl::flat_hash_map<std::string, std::unique_ptr<PodWorker>> workers_;  // by uid

@@ -18,6 +18,14 @@ Json ConditionBefore(const Json& status, const std::string& type) {
   return Json::object();
 }
 
+// The time before, if the condition is as it was.
+void SetTransitionTime(const Json& before, absl::Time now, Json& condition) {
+  const Json old = ConditionBefore(before, condition["type"]);
+  const Json since = old.value("lastTransitionTime", Json());
+  condition["lastTransitionTime"] =
+      since.is_string() && old.value("status", Json()) == condition["status"] ? since : Json(Rfc3339(now));
+}
+
 std::string Phase(const ContainerView& container) {
   if (container.finished) {
     return container.state["terminated"].value("exitCode", 0) == 0 ? "Succeeded" : "Failed";
@@ -45,7 +53,8 @@ Json TerminatedState(const std::string& container_id, int exit_code, const std::
 }
 
 Json PodStatusOf(const ContainerView& container, const Json& before, absl::Time now) {
-  const bool ready = container.state.contains("running");
+  const bool started_now = container.state.contains("running");
+  const bool ready = started_now && container.answers;
   Json status = {
       {"phase", Phase(container)},
       {"hostIP", "127.0.0.1"},
@@ -59,22 +68,25 @@ Json PodStatusOf(const ContainerView& container, const Json& before, absl::Time 
   for (const char* type : {"PodScheduled", "Initialized", "ContainersReady", "Ready"}) {
     const bool about_container = absl::string_view(type).find("Ready") != absl::string_view::npos;
     Json condition = {{"type", type}, {"status", ready || !about_container ? "True" : "False"}};
-    const Json old = ConditionBefore(before, type);
-    const Json since = old.value("lastTransitionTime", Json());
-    condition["lastTransitionTime"] =
-        since.is_string() && old.value("status", Json()) == condition["status"] ? since : Json(Rfc3339(now));
+    SetTransitionTime(before, now, condition);
     if (about_container && container.finished) {
       condition["reason"] = container.state["terminated"].value("exitCode", 0) == 0 ? "PodCompleted" : "PodFailed";
     } else if (about_container && !ready) {
       condition["reason"] = "ContainersNotReady";
-      condition["message"] = absl::StrCat("containers with unready status: [", container.name, "]");
+      const bool probed = started_now && !container.why_not_ready.empty();
+      condition["message"] = absl::StrCat("containers with unready status: [", container.name, "]",
+                                          probed ? "; readinessProbe: " + container.why_not_ready : "");
     }
+    status["conditions"].push_back(std::move(condition));
+  }
+  for (Json condition : container.conditions) {
+    SetTransitionTime(before, now, condition);
     status["conditions"].push_back(std::move(condition));
   }
 
   Json one = {{"name", container.name},       {"image", container.image},
               {"imageID", ""},                {"restartCount", container.restart_count},
-              {"ready", ready},               {"started", ready},
+              {"ready", ready},               {"started", started_now},
               {"state", container.state},     {"lastState", container.last_state}};
   if (!container.id.empty()) one["containerID"] = container.id;
   status["containerStatuses"] = Json::array({std::move(one)});

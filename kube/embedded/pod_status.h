@@ -4,6 +4,7 @@
 #define UNMCP_KUBE_EMBEDDED_POD_STATUS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "kube/object.h"
@@ -21,6 +22,12 @@ struct ContainerView {
   Json last_state = Json::object();
   // It has ended for good.
   bool finished = false;
+  // What a readiness probe says, true without one, and why not.
+  bool answers = true;
+  std::string why_not_ready;
+  // Of our own, beside the four that every Pod has: type, status, reason and
+  // message of each.
+  std::vector<Json> conditions;
 };
 
 Json RunningState(absl::Time started);

@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "glog/logging.h"
-#include "kube/embedded/process_spec.h"
+#include "kube/embedded/pod_honored.h"
+#include "kube/embedded/port_check.h"
 
 namespace unmcp::kube {
 namespace {
@@ -26,6 +28,15 @@ constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 constexpr int kLostExitCode = 255;
 
 constexpr int kDefaultGraceSeconds = 30;
+
+// Between looks for a Secret or ConfigMap that is missing: a read from memory.
+constexpr absl::Duration kConfigAgain = absl::Seconds(1);
+
+// In a condition's message: a Pod with more has them listed in its spec.
+constexpr size_t kMaxListedFields = 20;
+
+constexpr char kLimitsEnforced[] = "unmcp.dev/LimitsEnforced";
+constexpr char kPodHonored[] = "unmcp.dev/PodHonored";
 
 std::string Text(const Json& object, const char* key) {
   if (!object.is_object()) return "";
@@ -68,7 +79,17 @@ PodWorker::PodWorker(const PodWorkerContext* context, PodPtr pod, absl::AnyInvoc
   const Json container = FirstOf(pod_->spec(), "containers");
   view_.name = Text(container, "name");
   view_.image = Text(container, "image");
+  if (std::vector<std::string> fields = FieldsWithoutEffect(*pod_); !fields.empty()) {
+    if (fields.size() > kMaxListedFields) fields.resize(kMaxListedFields);
+    SetCondition(kPodHonored, false, "FieldsNotSupported",
+                 absl::StrCat(absl::StrJoin(fields, ", "), ": without effect where servers run as processes of one "
+                              "machine, with no container runtime; remove what is not needed, or use a cluster"));
+  }
   TakeUp();
+}
+
+PodWorker::~PodWorker() {
+  EndFollowers(removed_ ? absl::OkStatus() : absl::UnavailableError("unmcp is shutting down"));
 }
 
 template <class T>
@@ -129,12 +150,35 @@ void PodWorker::Shutdown() {
 }
 
 void PodWorker::Start() {
-  bridge::ProcessSpec spec;
-  NotRunnable why;
-  if (!ProcessOf(*pod_, context_.environment, &spec, &why)) {
-    view_.state = WaitingState(why.reason, why.message);
-    return Publish();
+  config_.clear();
+  config_to_read_ = ConfigRefsOf(*pod_);
+  ReadConfig();
+}
+
+void PodWorker::ReadConfig() {
+  if (config_to_read_.empty()) return Launch();
+  context_.cluster->Get(config_to_read_.back(), OnLoop<absl::StatusOr<Object>>(&PodWorker::OnConfig));
+}
+
+void PodWorker::OnConfig(absl::StatusOr<Object> object) {
+  if (stopping()) return;
+  const ObjectRef ref = std::move(config_to_read_.back());
+  config_to_read_.pop_back();
+  if (object.ok()) {
+    config_[{ref.kind.kind, ref.name}] = *std::move(object);
+  } else if (!absl::IsNotFound(object.status())) {
+    return RestartAfter(kConfigAgain, "CreateContainerConfigError",
+                        absl::StrCat(ref.kind.kind, " ", ref.ns, "/", ref.name, " cannot be read: ",
+                                     std::string(object.status().message())));
   }
+  ReadConfig();
+}
+
+void PodWorker::Launch() {
+  bridge::ProcessSpec spec;
+  const bool prepared = Prepare(&spec);
+  config_.clear();  // secrets are not kept for longer than they are needed
+  if (!prepared) return;
   state_ = State::kStarting;
   auto alive = std::weak_ptr<bool>(alive_);
   context_.supervisor->Spawn(
@@ -147,27 +191,111 @@ void PodWorker::Start() {
       });
 }
 
+bool PodWorker::Prepare(bridge::ProcessSpec* spec) {
+  NotRunnable why;
+  if (!ProcessOf(*pod_, context_.environment, config_, spec, &why)) {
+    why.may_change ? RestartAfter(kConfigAgain, why.reason, why.message) : WaitForever(why.reason, why.message);
+    return false;
+  }
+  const Json container = FirstOf(pod_->spec(), "containers");
+  const absl::StatusOr<ContainerLimits> limits = LimitsOf(container);
+  const absl::StatusOr<std::optional<ProbeSpec>> probe = ReadinessProbeOf(container);
+  for (const absl::Status& status : {limits.status(), probe.status()}) {
+    if (status.ok()) continue;
+    WaitForever("CreateContainerConfigError", std::string(status.message()));
+    return false;
+  }
+  if (!PortsAreFree(container)) return false;
+  PutLimits(*limits, spec);
+  return true;
+}
+
+// Two programs that listen on one port would not both be the one that clients reach.
+bool PodWorker::PortsAreFree(const Json& container) {
+  if (Member(container, "stdin") == true) return true;
+  for (const int port : ContainerPorts(container)) {
+    const std::optional<std::string> holder = PortHolder(port);
+    if (!holder) continue;
+    RestartAfter(std::max(backoff_.Next(absl::ZeroDuration()), RestartBackoff::kFirst), "PortInUse",
+                 absl::StrCat("127.0.0.1:", port, " is in use by ", *holder,
+                              "; stop that, or give the server another port"));
+    return false;
+  }
+  return true;
+}
+
+void PodWorker::PutLimits(const ContainerLimits& limits, bridge::ProcessSpec* spec) {
+  const Json resources = Member(FirstOf(pod_->spec(), "containers"), "resources");
+  const std::string memory = absl::StrCat("memory ", Member(Member(resources, "limits"), "memory").dump());
+  const std::string cpu = absl::StrCat("cpu ", Member(Member(resources, "limits"), "cpu").dump());
+  if (!limits.any()) {
+    const Json requests = Member(resources, "requests");
+    if (requests.is_object() && !requests.empty()) {
+      SetCondition(kLimitsEnforced, false, "NotEnforced",
+                   "resources.requests have no effect on one machine; give resources.limits");
+    }
+    return;
+  }
+  std::string why_not = context_.why_no_cgroups;
+  if (context_.cgroups != nullptr) {
+    // A new one for each life, so that what is counted in it is this life's.
+    absl::StatusOr<std::string> cgroup =
+        context_.cgroups->Make(absl::StrCat(pod_->uid(), ".", NewUuid(context_.random)), limits);
+    if (cgroup.ok()) {
+      spec->cgroup = cgroup_ = *std::move(cgroup);
+      const bool memory_holds = limits.memory_bytes > 0, cpu_holds = limits.cpu_millis > 0 && context_.cgroups->has_cpu();
+      const std::string holds = memory_holds && cpu_holds ? memory + " and " + cpu : memory_holds ? memory : cpu;
+      const bool cpu_missing = limits.cpu_millis > 0 && !cpu_holds;
+      if (!memory_holds && !cpu_holds) {
+        return SetCondition(kLimitsEnforced, false, "NotEnforced",
+                            cpu + " is not enforced: the cgroup of unmcp has no cpu controller");
+      }
+      return SetCondition(kLimitsEnforced, true, "Cgroup",
+                          absl::StrCat(holds, " for all processes of the container together",
+                                       cpu_missing ? absl::StrCat("; ", cpu, " is not enforced: the cgroup of unmcp "
+                                                                             "has no cpu controller")
+                                                   : ""));
+    }
+    why_not = std::string(cgroup.status().message());
+  }
+  const std::string no_cpu = absl::StrCat(cpu, " is not enforced, for want of cgroups: ", why_not);
+  if (limits.memory_bytes == 0) return SetCondition(kLimitsEnforced, false, "NotEnforced", no_cpu);
+  spec->max_data_bytes = static_cast<uint64_t>(limits.memory_bytes);
+  SetCondition(kLimitsEnforced, true, "Rlimit",
+               absl::StrCat(memory, " for each process of the container by itself (RLIMIT_DATA), for want of cgroups",
+                            limits.cpu_millis > 0 ? absl::StrCat("; ", cpu, " is not enforced") : "", ": ", why_not));
+}
+
 void PodWorker::OnStarted(absl::StatusOr<bridge::Process> process) {
   if (!process.ok()) {
     state_ = State::kWaiting;
+    if (!cgroup_.empty()) context_.cgroups->Remove(std::exchange(cgroup_, ""));
     if (stopping()) return Stopped();
     // Nothing will have changed so soon, so not at once.
     return RestartAfter(std::max(backoff_.Next(absl::ZeroDuration()), RestartBackoff::kFirst), "CreateContainerError",
                         std::string(process.status().message()));
   }
   state_ = State::kRunning;
+  const auto log = [this](absl::string_view bytes) { OnLogText(bytes); };
   process_id_ = process->id;
   started_at_ = context_.loop->Now();
   log_mark_ = log_.appended();
-  log_readers_.push_back(std::make_unique<LogReader>(context_.loop, std::move(process->stderr_fd), &log_));
-  if (Member(FirstOf(pod_->spec(), "containers"), "stdin") == true) {
+  log_readers_.push_back(std::make_unique<LogReader>(context_.loop, std::move(process->stderr_fd), log));
+  const Json container = FirstOf(pod_->spec(), "containers");
+  if (Member(container, "stdin") == true) {
     pipes_ = ContainerPipes::Create(std::move(process->stdin_fd), std::move(process->stdout_fd));
   } else {
-    log_readers_.push_back(std::make_unique<LogReader>(context_.loop, std::move(process->stdout_fd), &log_));
+    log_readers_.push_back(std::make_unique<LogReader>(context_.loop, std::move(process->stdout_fd), log));
   }
   view_.id = absl::StrCat("process://", NewUuid(context_.random));
   view_.state = RunningState(started_at_);
   if (std::exchange(has_lived_, true)) ++view_.restart_count;
+  if (const auto probe = ReadinessProbeOf(container); probe.ok() && *probe) {
+    view_.answers = false;
+    view_.why_not_ready = "";
+    probe_ = std::make_unique<ReadinessProbe>(
+        context_.loop, **probe, [this](bool ready, const std::string& why) { OnProbed(ready, why); });
+  }
   LOG(INFO) << "pod " << pod_->name() << ": container " << view_.name << " runs as process " << process->pid;
   stopping() ? Stop(grace_) : Publish();
 }
@@ -175,6 +303,7 @@ void PodWorker::OnStarted(absl::StatusOr<bridge::Process> process) {
 void PodWorker::OnExited(bridge::ExitStatus exit) {
   for (auto& reader : log_readers_) reader->Drain();
   log_readers_.clear();
+  probe_ = nullptr;
   process_id_ = 0;
   timer_.Cancel();
   state_ = State::kWaiting;
@@ -182,15 +311,22 @@ void PodWorker::OnExited(bridge::ExitStatus exit) {
   const absl::Time now = context_.loop->Now();
   const std::string tail = log_.Tail(kMessageLines, std::min(kMessageBytes, log_.appended() - log_mark_));
   const bool completed = !exit.signaled && exit.code == 0;
+  const bool out_of_memory = !completed && !cgroup_.empty() && Cgroups::OutOfMemory(cgroup_);
+  if (!cgroup_.empty()) context_.cgroups->Remove(std::exchange(cgroup_, ""));
   std::string message = tail;
-  if (exit.signaled && tail.empty()) {
+  if (out_of_memory) {
+    message = absl::StrCat("the container reached its memory limit; raise resources.limits.memory",
+                           tail.empty() ? "" : "; the end of its log: ", tail);
+  } else if (exit.signaled && tail.empty()) {
     message = exit.ToString();
     if (exit.code == SIGKILL && !stopping()) message += ", as the kernel does when memory runs out";
   }
-  const Json terminated = TerminatedState(view_.id, exit.signaled ? 128 + exit.code : exit.code,
-                                          completed ? "Completed" : "Error", message, started_at_, now);
+  const Json terminated =
+      TerminatedState(view_.id, exit.signaled ? 128 + exit.code : exit.code,
+                      out_of_memory ? "OOMKilled" : completed ? "Completed" : "Error", message, started_at_, now);
   if (pipes_ != nullptr) {
     pipes_->Close(absl::UnavailableError(absl::StrCat("the container has ended: ", exit.ToString(),
+                                                      out_of_memory ? ", having reached its memory limit" : "",
                                                       tail.empty() ? "" : "; the end of its log: ", tail)));
     pipes_ = nullptr;
   }
@@ -202,10 +338,29 @@ void PodWorker::OnExited(bridge::ExitStatus exit) {
     state_ = State::kFinished;
     view_.finished = true;
     view_.state = terminated;
+    EndFollowers(absl::OkStatus());
     return Publish();
   }
   view_.last_state = terminated;
   RestartAfter(backoff_.Next(now - started_at_), "CrashLoopBackOff", message);
+}
+
+void PodWorker::WaitForever(const std::string& reason, const std::string& message) {
+  view_.state = WaitingState(reason, message);
+  Publish();
+}
+
+void PodWorker::OnProbed(bool ready, const std::string& why) {
+  view_.answers = ready;
+  view_.why_not_ready = why;
+  Publish();
+}
+
+void PodWorker::SetCondition(const std::string& type, bool status, const std::string& reason,
+                             const std::string& message) {
+  std::erase_if(view_.conditions, [&](const Json& condition) { return condition["type"] == type; });
+  view_.conditions.push_back(
+      {{"type", type}, {"status", status ? "True" : "False"}, {"reason", reason}, {"message", message}});
 }
 
 void PodWorker::RestartAfter(absl::Duration delay, const std::string& reason, const std::string& message) {
@@ -226,6 +381,7 @@ void PodWorker::Stop(absl::Duration grace) {
     });
     return;
   }
+  probe_ = nullptr;
   if (pipes_ != nullptr) pipes_->CloseInput();
   context_.supervisor->Signal(process_id_, grace > absl::ZeroDuration() ? SIGTERM : SIGKILL);
   timer_.Set(grace, [this] { context_.supervisor->Signal(process_id_, SIGKILL); });
@@ -302,6 +458,27 @@ absl::StatusOr<std::unique_ptr<Attachment>> PodWorker::Attach(const AttachOption
 absl::StatusOr<std::string> PodWorker::Logs(const LogOptions& options) const {
   if (absl::Status found = CheckContainer(options.container); !found.ok()) return found;
   return log_.Tail(options.tail_lines);
+}
+
+void PodWorker::FollowLogs(const LogOptions& options, std::shared_ptr<LogSink> sink) {
+  if (absl::Status found = CheckContainer(options.container); !found.ok()) return sink->End(std::move(found));
+  std::erase_if(followers_, [](const auto& follower) { return follower->cancelled(); });
+  if (followers_.size() >= kMaxFollowers) {
+    return sink->End(absl::ResourceExhaustedError(absl::StrCat(
+        "pod ", pod_->name(), " has ", kMaxFollowers, " readers of its log already; end one of them")));
+  }
+  sink->Append(log_.Tail(options.tail_lines));
+  if (state_ == State::kFinished) return sink->End(absl::OkStatus());
+  followers_.push_back(std::move(sink));
+}
+
+void PodWorker::OnLogText(absl::string_view bytes) {
+  log_.Append(bytes);
+  for (const auto& follower : followers_) follower->Append(bytes);
+}
+
+void PodWorker::EndFollowers(const absl::Status& why) {
+  for (const auto& follower : std::exchange(followers_, {})) follower->End(why);
 }
 
 }  // namespace unmcp::kube

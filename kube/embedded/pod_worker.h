@@ -16,10 +16,15 @@
 #include "common/event_loop.h"
 #include "common/random.h"
 #include "kube/cluster.h"
+#include "kube/embedded/cgroups.h"
+#include "kube/embedded/limits.h"
 #include "kube/embedded/log_buffer.h"
 #include "kube/embedded/log_reader.h"
+#include "kube/embedded/node_runtime.h"
 #include "kube/embedded/pipe_attachment.h"
 #include "kube/embedded/pod_status.h"
+#include "kube/embedded/process_spec.h"
+#include "kube/embedded/readiness_probe.h"
 #include "kube/embedded/restart_backoff.h"
 
 namespace unmcp::kube {
@@ -32,6 +37,9 @@ struct PodWorkerContext {
   Random* random;
   std::vector<std::string> environment;
   size_t log_bytes;
+  // Null where there are none, and why.
+  Cgroups* cgroups;
+  std::string why_no_cgroups;
 };
 
 // From the moment that the Pod is seen until it is gone and no process of it is
@@ -44,6 +52,7 @@ class PodWorker {
   // after Remove or Shutdown; it may destroy this. A Pod that says it is
   // running has lost its process with the unmcp before this one.
   PodWorker(const PodWorkerContext* context, PodPtr pod, absl::AnyInvocable<void()> idle);
+  ~PodWorker();
 
   // The Pod has changed: what matters is that it is to be deleted.
   void Update(PodPtr pod);
@@ -55,12 +64,25 @@ class PodWorker {
   // As Cluster::Attach and Cluster::Logs.
   absl::StatusOr<std::unique_ptr<Attachment>> Attach(const AttachOptions& options);
   absl::StatusOr<std::string> Logs(const LogOptions& options) const;
+  // As NodeRuntime::FollowLogs. RESOURCE_EXHAUSTED beyond kMaxFollowers.
+  void FollowLogs(const LogOptions& options, std::shared_ptr<LogSink> sink);
+
+  // Followers of one container at a time: more than have eyes for it.
+  static constexpr size_t kMaxFollowers = 64;
 
  private:
   enum class State { kWaiting, kStarting, kRunning, kFinished };
 
   void TakeUp();
+  // Reads the Secrets and ConfigMaps that it needs, then launches.
   void Start();
+  void ReadConfig();
+  void OnConfig(absl::StatusOr<Object> object);
+  void Launch();
+  // Whether the container can be started now; otherwise it waits for that.
+  bool Prepare(bridge::ProcessSpec* spec);
+  bool PortsAreFree(const Json& container);
+  void PutLimits(const ContainerLimits& limits, bridge::ProcessSpec* spec);
   void OnStarted(absl::StatusOr<bridge::Process> process);
   void OnExited(bridge::ExitStatus exit);
   // Ends the process, with SIGKILL after `grace`, or does at once what follows.
@@ -68,6 +90,12 @@ class PodWorker {
   void Stopped();
   void Delete();
   void OnDeleted(absl::Status status);
+  // Is not tried again.
+  void WaitForever(const std::string& reason, const std::string& message);
+  void OnLogText(absl::string_view bytes);
+  void EndFollowers(const absl::Status& why);
+  void OnProbed(bool ready, const std::string& why);
+  void SetCondition(const std::string& type, bool status, const std::string& reason, const std::string& message);
   void RestartAfter(absl::Duration delay, const std::string& reason, const std::string& message);
   // Writes the status, unless a write is under way: that is followed by another.
   void Publish();
@@ -93,6 +121,10 @@ class PodWorker {
   Timer timer_;  // until the next start, SIGKILL, or attempt to delete
   Timer publish_again_;
 
+  // For the next start.
+  std::vector<ObjectRef> config_to_read_;
+  ConfigObjects config_;
+
   // The present life.
   uint64_t process_id_ = 0;
   absl::Time started_at_;
@@ -100,6 +132,9 @@ class PodWorker {
   LogBuffer log_;                          // of all lives
   size_t log_mark_ = 0;                    // where this one's begins
   std::vector<std::unique_ptr<LogReader>> log_readers_;
+  std::vector<std::shared_ptr<LogSink>> followers_;
+  std::string cgroup_;  // "": none
+  std::unique_ptr<ReadinessProbe> probe_;
 
   // Tells callbacks that are still to come that this is gone.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -22,7 +22,7 @@ TEST(ProcessOf, CommandArgsDirectoryAndEnvironment) {
                              {"args", {"server", "--root", "/data"}},
                              {"workingDir", "/srv"},
                              {"env", {{{"name", "HOME"}, {"value", "/srv"}}, {{"name", "EMPTY"}}}}}),
-                        {"PATH=/bin", "HOME=/root", "HOMEPAGE=x"}, &process, &why));
+                        {"PATH=/bin", "HOME=/root", "HOMEPAGE=x"}, {}, &process, &why));
   EXPECT_EQ(process.argv, (Words{"npx", "-y", "server", "--root", "/data"}));
   EXPECT_EQ(process.env, (Words{"PATH=/bin", "HOMEPAGE=x", "EMPTY=", "HOME=/srv"}));
   EXPECT_EQ(process.working_directory, "/srv");
@@ -37,7 +37,7 @@ TEST(ProcessOf, ReferencesToVariablesAsInKubernetes) {
                               {{{"name", "LATE_REF"}, {"value", "$(PORT)"}},
                                {{"name", "PORT"}, {"value", "80"}},
                                {{"name", "URL"}, {"value", "http://$(HOST):$(PORT)/"}}}}}),
-                        {"HOST=inherited"}, &process, &why));
+                        {"HOST=inherited"}, {}, &process, &why));
   // HOST is no variable of the container's own, so it is not known here.
   EXPECT_EQ(process.argv, (Words{"serve", "http://$(HOST):80/", "$(URL)", "$(MISSING)", "$URL", "$(", "a$"}));
   EXPECT_EQ(process.env, (Words{"HOST=inherited", "LATE_REF=$(PORT)", "PORT=80", "URL=http://$(HOST):80/"}));
@@ -54,9 +54,9 @@ TEST(ProcessOf, FieldsOfThePod) {
                               {field("A", "metadata.name"), field("B", "metadata.namespace"), field("C", "metadata.uid"),
                                field("D", "status.podIP"), field("E", "metadata.labels['app.kubernetes.io/name']"),
                                field("F", "metadata.annotations['none']")}}}),
-                        {}, &process, &why));
+                        {}, {}, &process, &why));
   EXPECT_EQ(process.env, (Words{"A=web-1", "B=default", "C=u-1", "D=127.0.0.1", "E=web", "F="}));
-  EXPECT_FALSE(ProcessOf(Pod({{"command", {"x"}}, {"env", {field("A", "spec.secret")}}}), {}, &process, &why));
+  EXPECT_FALSE(ProcessOf(Pod({{"command", {"x"}}, {"env", {field("A", "spec.secret")}}}), {}, {}, &process, &why));
   EXPECT_EQ(why.message, "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: 'spec.secret' is not a field that a "
                          "container can have");
 }
@@ -64,23 +64,84 @@ TEST(ProcessOf, FieldsOfThePod) {
 TEST(ProcessOf, WhatOnlyAClusterHas) {
   bridge::ProcessSpec process;
   NotRunnable why;
-  EXPECT_FALSE(ProcessOf(Pod({{"image", "mcp/time"}, {"args", {"x"}}}), {}, &process, &why));
+  EXPECT_FALSE(ProcessOf(Pod({{"image", "mcp/time"}, {"args", {"x"}}}), {}, {}, &process, &why));
   EXPECT_EQ(why.reason, "ImageNotRunnable");
   EXPECT_EQ(why.message, "spec.image: 'mcp/time' needs a container runtime, and there is none without a cluster; give "
                          "spec.command, the program to run on this machine, or use a cluster");
 
-  const Json secret = {{"name", "KEY"}, {"valueFrom", {{"secretKeyRef", {{"name", "s"}, {"key", "k"}}}}}};
-  EXPECT_FALSE(ProcessOf(Pod({{"command", {"x"}}, {"env", {secret}}}), {}, &process, &why));
+  const Json resource = {{"name", "CPU"}, {"valueFrom", {{"resourceFieldRef", {{"resource", "limits.cpu"}}}}}};
+  EXPECT_FALSE(ProcessOf(Pod({{"command", {"x"}}, {"env", {resource}}}), {}, {}, &process, &why));
   EXPECT_EQ(why.reason, "CreateContainerConfigError");
   EXPECT_EQ(why.message.substr(0, why.message.find(':')), "spec.containers[0].env[0].valueFrom");
+  EXPECT_FALSE(why.may_change);
+}
 
-  EXPECT_FALSE(ProcessOf(Pod({{"command", {"x"}}, {"envFrom", {Json::object()}}}), {}, &process, &why));
-  EXPECT_EQ(why.reason, "CreateContainerConfigError");
+class ConfigValues : public testing::Test {
+ protected:
+  ConfigValues() {
+    Object secret(SecretKind(), "default", "keys");
+    secret.json()["data"] = {{"token", "aHVudGVyMg=="}, {"empty", ""}};
+    config_[{"Secret", "keys"}] = secret;
+    Object map(ConfigMapKind(), "default", "settings");
+    map.json()["data"] = {{"mode", "fast"}, {"level", "$(MODE)"}};
+    config_[{"ConfigMap", "settings"}] = map;
+  }
+  static Json From(const char* name, const char* ref, const char* object, const char* key, bool optional = false) {
+    return {{"name", name}, {"valueFrom", {{ref, {{"name", object}, {"key", key}, {"optional", optional}}}}}};
+  }
+  bool Run(Json env, Json env_from = Json::array()) {
+    return ProcessOf(Pod({{"command", {"x"}}, {"args", {"--url=$(URL)"}}, {"env", env}, {"envFrom", env_from}}), {},
+                     config_, &process_, &why_);
+  }
 
-  Object two = Pod({{"command", {"x"}}});
-  two.json()["spec"]["containers"].push_back({{"command", {"y"}}});
-  EXPECT_FALSE(ProcessOf(two, {}, &process, &why));
-  EXPECT_EQ(why.reason, "CreateContainerConfigError");
+  ConfigObjects config_;
+  bridge::ProcessSpec process_;
+  NotRunnable why_;
+};
+
+TEST_F(ConfigValues, SecretsAndConfigMapsReachTheProcess) {
+  ASSERT_TRUE(Run({From("TOKEN", "secretKeyRef", "keys", "token"), From("EMPTY", "secretKeyRef", "keys", "empty"),
+                   From("MODE", "configMapKeyRef", "settings", "mode"),
+                   From("LEVEL", "configMapKeyRef", "settings", "level"),
+                   Json{{"name", "URL"}, {"value", "http://$(TOKEN)@host"}}}))
+      << why_.message;
+  // What comes from an object is not expanded itself.
+  EXPECT_EQ(process_.env, (Words{"EMPTY=", "LEVEL=$(MODE)", "MODE=fast", "TOKEN=hunter2", "URL=http://hunter2@host"}));
+  EXPECT_EQ(process_.argv, (Words{"x", "--url=http://hunter2@host"}));
+}
+
+TEST_F(ConfigValues, WholeObjectsBecomeVariables) {
+  ASSERT_TRUE(Run({Json{{"name", "S_mode"}, {"value", "own"}}},
+                  {Json{{"prefix", "S_"}, {"configMapRef", {{"name", "settings"}}}},
+                   Json{{"secretRef", {{"name", "keys"}}}},
+                   Json{{"secretRef", {{"name", "none"}, {"optional", true}}}}}))
+      << why_.message;
+  EXPECT_EQ(process_.env, (Words{"S_level=$(MODE)", "S_mode=own", "empty=", "token=hunter2"}));
+}
+
+TEST_F(ConfigValues, WhatIsMissingIsNamedAndMayComeYet) {
+  EXPECT_FALSE(Run({From("TOKEN", "secretKeyRef", "others", "token")}));
+  EXPECT_EQ(why_.reason, "CreateContainerConfigError");
+  EXPECT_EQ(why_.message, "spec.containers[0].env[0] (TOKEN): there is no Secret default/others; create it with key "
+                          "'token', and the container starts");
+  EXPECT_TRUE(why_.may_change);
+  EXPECT_FALSE(Run({From("MODE", "configMapKeyRef", "settings", "speed")}));
+  EXPECT_EQ(why_.message, "spec.containers[0].env[0] (MODE): ConfigMap default/settings has no key 'speed'; add it, "
+                          "and the container starts");
+  EXPECT_TRUE(why_.may_change);
+  EXPECT_TRUE(Run({From("A", "secretKeyRef", "others", "token", true), From("B", "secretKeyRef", "keys", "x", true)}));
+  EXPECT_EQ(process_.env, Words{});
+}
+
+TEST_F(ConfigValues, TheObjectsThatHaveToBeRead) {
+  std::vector<std::string> names;
+  for (const ObjectRef& ref : ConfigRefsOf(
+           Pod({{"env", {From("A", "secretKeyRef", "keys", "a"), From("B", "secretKeyRef", "keys", "b"),
+                         Json{{"name", "C"}, {"value", "c"}}, From("D", "configMapKeyRef", "keys", "b")}},
+                {"envFrom", {Json{{"configMapRef", {{"name", "all"}}}}}}}))) {
+    names.push_back(ref.kind.kind + " " + ref.ns + "/" + ref.name);
+  }
+  EXPECT_EQ(names, (Words{"ConfigMap default/all", "ConfigMap default/keys", "Secret default/keys"}));
 }
 
 }  // namespace
