@@ -12,6 +12,7 @@
 #include "gateway/gateway_metrics.h"
 #include "gateway/http_status.h"
 #include "gateway/mcp_exchange.h"
+#include "gateway/openapi.h"
 #include "gateway/path_matcher.h"
 #include "gateway/probe_exchange.h"
 #include "gateway/rest_exchange.h"
@@ -41,7 +42,7 @@ constexpr absl::string_view kCorsMaxAgeSeconds = "7200";  // the most that Chrom
 constexpr absl::string_view kUnmatchedRoute = "unmatched";
 
 struct Route {
-  enum class Kind { kHealth, kReady, kMetrics, kSseStream, kSseMessage, kRest };
+  enum class Kind { kHealth, kReady, kMetrics, kOpenApi, kSseStream, kSseMessage, kRest };
   Kind kind = Kind::kRest;
   std::string method;
   std::string path;
@@ -76,12 +77,18 @@ struct Gateway::Impl final : public HttpHandler {
     routes = {{Route::Kind::kHealth, "GET", "/health", {}},
               {Route::Kind::kReady, "GET", "/ready", {}},
               {Route::Kind::kMetrics, "GET", "/metrics", {}},
+              {Route::Kind::kOpenApi, "GET", "/openapi.json", {}},
               {Route::Kind::kSseStream, "GET", "/api/v1/servers/{uid}/sse", {}},
               {Route::Kind::kSseMessage, "POST", "/api/v1/servers/{uid}/message", {}}};
     UNMCP_ASSIGN_OR_RETURN(auto rest_routes, LoadRestRoutes(options.proto_package));
     for (RestRoute& rest : rest_routes) {
       routes.push_back({Route::Kind::kRest, rest.http_method, rest.path_template, std::move(rest)});
     }
+    std::vector<ApiRoute> described;
+    for (const Route& route : routes) {
+      described.push_back({route.method, route.path, route.kind == Route::Kind::kRest ? &route.rest : nullptr});
+    }
+    UNMCP_ASSIGN_OR_RETURN(openapi, OpenApiDocument(described, options.version));
     for (size_t i = 0; i < routes.size(); ++i) {
       UNMCP_RETURN_IF_ERROR(matcher.Add(routes[i].method, routes[i].path, static_cast<int>(i)));
     }
@@ -209,6 +216,9 @@ struct Gateway::Impl final : public HttpHandler {
         return nullptr;
       case Route::Kind::kMetrics:
         return std::make_unique<MetricsExchange>(&api, responder, &metrics);
+      case Route::Kind::kOpenApi:
+        responder->Respond(JsonResponse(200, openapi));
+        return nullptr;
       case Route::Kind::kReady:
         return std::make_unique<ReadyExchange>(&api, responder, serving, options.caller->connected());
       case Route::Kind::kSseStream:
@@ -278,6 +288,7 @@ struct Gateway::Impl final : public HttpHandler {
   GatewayMetrics metrics;
   std::vector<Route> routes;  // not changed after LoadRoutes: labels and exchanges point into it
   PathMatcher matcher;
+  nlohmann::json openapi;
   bool serving = false;
   ApiCaller api;
   std::unique_ptr<HttpServer> server;  // last: its exchanges use all of the above

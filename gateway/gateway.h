@@ -3,6 +3,7 @@
 //
 //   /api/v1/servers/{uid}/sse, …/message   MCP over HTTP+SSE, as exchanges on the Link
 //   whatever is annotated in unmcp.v1      REST, as gRPC calls; streams as server-sent events
+//   /openapi.json                          all of this, described for programs
 //   /health, /ready, /metrics              for those who operate it
 //
 // Every request is checked in this order: Host, Origin (403), route (404),

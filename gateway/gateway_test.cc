@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
 #include "gateway/http_test_client.h"
@@ -488,6 +489,34 @@ TEST_F(GatewayTest, CanBeDestroyedWhileStreamsAreOpen) {
   EXPECT_EQ(busy.ReadHead().status, 200);
   OnLoop([&] { gateway_ = nullptr; });
   EXPECT_EQ(quiet.ReadChunk(), "");
+}
+
+// --- its description ---
+
+// Both ways: what is described is served with these methods, and with no others;
+// what Create serves without a description it refuses.
+TEST_F(GatewayTest, DescribesWhatItServes) {
+  Start();
+  const TestResponse response = Ask("GET", "/openapi.json");
+  EXPECT_EQ(response.headers.at("content-type"), "application/json");
+  const json document = json::parse(response.body);
+  EXPECT_EQ(document["info"]["version"], "1.2.3");
+  for (const char* path : {"/health", "/ready", "/metrics", "/openapi.json", "/api/v1/servers/{uid}/sse",
+                           "/api/v1/servers/{uid}/message", "/api/v1/servers/{uid}", "/api/v1/pools/{name}"}) {
+    EXPECT_TRUE(document["paths"].contains(path)) << path;
+  }
+  for (const auto& [path, operations] : document["paths"].items()) {
+    const std::string allow = absl::StrCat(", ", Ask("OPTIONS", path).headers["allow"], ", ");
+    int count = 0;
+    for (const auto& [method, operation] : operations.items()) {
+      EXPECT_THAT(allow, HasSubstr(absl::StrCat(", ", absl::AsciiStrToUpper(method), ", "))) << path;
+      ++count;
+    }
+    for (const char* method : {"GET", "POST", "PUT", "DELETE", "PATCH"}) {
+      count -= allow.find(absl::StrCat(", ", method, ", ")) != std::string::npos;
+    }
+    EXPECT_EQ(count, 0) << path << " has " << allow;
+  }
 }
 
 // --- the checks ---

@@ -9,19 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "manifests/generated.h"
 
-int main(int argc, char** argv) {
+int main() {
   // Bazel says where the source tree is; the program runs elsewhere.
   const char* workspace = std::getenv("BUILD_WORKSPACE_DIRECTORY");
-  if (argc != 2 || workspace == nullptr) {
+  if (workspace == nullptr) {
     std::cerr << "run this with: bazel run //manifests:generate\n";
     return 2;
   }
-  const auto files = unmcp::GeneratedManifests(argv[1]);
-  if (!files.ok()) {
-    std::cerr << files.status().message() << "\n";
-    return 1;
-  }
-  for (const auto& [name, content] : *files) {
+  for (const auto& [name, content] : unmcp::GeneratedManifests()) {
     const std::string path = absl::StrCat(workspace, "/manifests/crds/", name);
     std::ofstream file(path, std::ios::binary);
     file << content;

@@ -6,13 +6,10 @@
 #include <map>
 #include <string>
 
-#include "absl/status/statusor.h"
-
 namespace unmcp {
 
-// File name in manifests/crds → content. `descriptors_path` is where the
-// output of //proto/schema:descriptors is. NOT_FOUND when it is not there.
-absl::StatusOr<std::map<std::string, std::string>> GeneratedManifests(const std::string& descriptors_path);
+// File name in manifests/crds → content.
+std::map<std::string, std::string> GeneratedManifests();
 
 }  // namespace unmcp
 

@@ -2,16 +2,13 @@
 
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "common/proto_json.h"
 #include "glog/logging.h"
-#include "google/protobuf/descriptor.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "proto/schema/described.h"
 #include "unmcp/v1/options.pb.h"
 #include "unmcp/v1/resources.pb.h"
 
@@ -20,7 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 using ::google::protobuf::Descriptor;
-using ::google::protobuf::DescriptorPool;
 using ::google::protobuf::FieldDescriptor;
 
 constexpr char kGroup[] = "unmcp.dev";
@@ -51,19 +47,11 @@ bool HasDefaults(const Descriptor* type) {
 
 class SchemaWriter {
  public:
-  explicit SchemaWriter(const DescriptorPool* described) : described_(described) {}
+  explicit SchemaWriter(bool described) : described_(described) {}
 
-  // The comment above a message or field, without the comment signs' blanks.
   template <class T>
   std::string Comment(const T* linked) const {
-    const T* found = described_ == nullptr ? nullptr : Find(linked);
-    google::protobuf::SourceLocation location;
-    if (found == nullptr || !found->GetSourceLocation(&location)) return "";
-    std::vector<std::string> lines = absl::StrSplit(location.leading_comments, '\n');
-    for (std::string& line : lines) absl::StripAsciiWhitespace(&line);
-    std::string text = absl::StrJoin(lines, "\n");
-    absl::StripAsciiWhitespace(&text);
-    return text;
+    return described_ ? CommentOf(linked) : "";
   }
 
   Json Object(const Descriptor* type) const {
@@ -101,11 +89,6 @@ class SchemaWriter {
   }
 
  private:
-  const Descriptor* Find(const Descriptor* type) const { return described_->FindMessageTypeByName(type->full_name()); }
-  const FieldDescriptor* Find(const FieldDescriptor* field) const {
-    return described_->FindFieldByName(field->full_name());
-  }
-
   static void Describe(const std::string& comment, Json* schema) {
     if (!comment.empty()) (*schema)["description"] = comment;
   }
@@ -155,7 +138,7 @@ class SchemaWriter {
     return Object(type);
   }
 
-  const DescriptorPool* const described_;
+  const bool described_;
 };
 
 }  // namespace
@@ -182,22 +165,7 @@ const std::vector<CustomResource>& CustomResources() {
   return *resources;
 }
 
-absl::StatusOr<std::unique_ptr<DescriptorPool>> DescribedPool(absl::string_view file_descriptor_set) {
-  google::protobuf::FileDescriptorSet files;
-  if (!files.ParseFromArray(file_descriptor_set.data(), static_cast<int>(file_descriptor_set.size()))) {
-    return absl::InvalidArgumentError("not a FileDescriptorSet; write one with protoc --descriptor_set_out");
-  }
-  auto pool = std::make_unique<DescriptorPool>();
-  for (const auto& file : files.file()) {
-    if (pool->BuildFile(file) == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "descriptors of ", file.name(), " do not fit together; write them with protoc --include_imports"));
-    }
-  }
-  return pool;
-}
-
-Json CrdFor(const CustomResource& resource, const DescriptorPool* described) {
+Json CrdFor(const CustomResource& resource, bool described) {
   const SchemaWriter writer(described);
   const auto section = [&](const char* name) {
     const FieldDescriptor* field = resource.message->FindFieldByName(name);
@@ -244,7 +212,7 @@ Json CrdFor(const CustomResource& resource, const DescriptorPool* described) {
             {"versions", Json::array({version})}}}};
 }
 
-std::vector<Json> AllCrds(const DescriptorPool* described) {
+std::vector<Json> AllCrds(bool described) {
   std::vector<Json> crds;
   for (const CustomResource& resource : CustomResources()) crds.push_back(CrdFor(resource, described));
   return crds;

@@ -11,12 +11,9 @@
 #ifndef UNMCP_PROTO_SCHEMA_CRD_H_
 #define UNMCP_PROTO_SCHEMA_CRD_H_
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 #include "nlohmann/json.hpp"
 
@@ -46,17 +43,12 @@ struct CustomResource {
 // MCPServer and MCPPool.
 const std::vector<CustomResource>& CustomResources();
 
-// Descriptors with their comments, from a FileDescriptorSet that protoc wrote
-// with --include_source_info (the target //proto/schema:descriptors).
-// INVALID_ARGUMENT when `file_descriptor_set` is not one.
-absl::StatusOr<std::unique_ptr<google::protobuf::DescriptorPool>> DescribedPool(absl::string_view file_descriptor_set);
-
-// The CustomResourceDefinition. Comments become descriptions when `described`
-// (from DescribedPool) is given. Fields with the rule `derived` are left out.
-nlohmann::json CrdFor(const CustomResource& resource, const google::protobuf::DescriptorPool* described = nullptr);
+// The CustomResourceDefinition. Comments become descriptions when `described`.
+// Fields with the rule `derived` are left out.
+nlohmann::json CrdFor(const CustomResource& resource, bool described = false);
 
 // CrdFor of every CustomResource.
-std::vector<nlohmann::json> AllCrds(const google::protobuf::DescriptorPool* described = nullptr);
+std::vector<nlohmann::json> AllCrds(bool described = false);
 
 // Fills in the declared defaults (FieldRules.default_json) that `json`, a
 // document of message `type`, lacks: what an API server does with the schemas

@@ -1,9 +1,7 @@
 #include "proto/schema/crd.h"
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
-#include <sstream>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -153,22 +151,13 @@ TEST(CrdTest, ObjectsWithDefaultsInsideAreDefaultedThemselves) {
 }
 
 TEST(CrdTest, CommentsBecomeDescriptions) {
-  std::ifstream file("proto/schema/descriptors.binpb", std::ios::binary);
-  std::stringstream bytes;
-  bytes << file.rdbuf();
-  auto pool = DescribedPool(bytes.str());
-  ASSERT_TRUE(pool.ok()) << pool.status();
-  const Json schema = Schema(AllCrds(pool->get())[0]);
+  const Json schema = Schema(AllCrds(/*described=*/true)[0]);
   EXPECT_THAT(schema["description"].get<std::string>(), HasSubstr("One MCP server"));
   const Json spec = schema["properties"]["spec"];
   EXPECT_EQ(spec["properties"]["pool"]["description"], "Name of the MCPPool that schedules this server.");
   EXPECT_EQ(spec["properties"]["env"]["items"]["description"], "An environment variable.");
   EXPECT_THAT(spec["properties"]["idleTimeout"]["description"].get<std::string>(),
               HasSubstr("subscription after which\nthe server"));
-}
-
-TEST(CrdTest, DescribedPoolRefusesWhatIsNoDescriptorSet) {
-  EXPECT_EQ(DescribedPool("\xff garbage").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(FillDefaultsTest, FillsWhatIsAbsentAndKeepsWhatIsThere) {
