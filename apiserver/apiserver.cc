@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "apiserver/data_path.h"
@@ -13,6 +14,8 @@
 #include "apiserver/session_service.h"
 #include "apiserver/state_service.h"
 #include "common/mutex.h"
+#include "common/private_socket.h"
+#include "common/status_macros.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -62,7 +65,8 @@ class ApiServerImpl final : public ApiServer {
         callee_(link::Callee::Create({options_.loop, [this](session::ExchangeRequest request,
                                                             std::unique_ptr<session::Exchange> exchange) {
                                         data_path_.Accept(std::move(request), std::move(exchange));
-                                      }})) {
+                                      },
+                                      /*over_sockets=*/!options_.internal_socket.empty()})) {
     data_path_.set_state_service(&state_service_);
   }
 
@@ -78,11 +82,18 @@ class ApiServerImpl final : public ApiServer {
     internal.SetMaxReceiveMessageSize(kMaxMessageBytes);
     internal.RegisterService(&state_service_);
     callee_->Register(&internal);
-    internal_server_ = internal.BuildAndStart();
+    grpc::ServerBuilder builder;
+    if (!options_.internal_socket.empty()) {
+      UNMCP_ASSIGN_OR_RETURN(internal_socket_, PrivateSocket::Claim(options_.internal_socket, "unmcp-apiserver"));
+      UNMCP_ASSIGN_OR_RETURN(api_socket_,
+                             PrivateSocket::Claim(ApiSocket(options_.internal_socket), "unmcp-apiserver"));
+      internal.AddListeningPort(internal_socket_->address(), grpc::InsecureServerCredentials());
+      builder.AddListeningPort(api_socket_->address(), grpc::InsecureServerCredentials());
+    }
+    UNMCP_RETURN_IF_ERROR(Listen(internal_socket_.get(), [&] { internal_server_ = internal.BuildAndStart(); }));
     if (!internal_server_) return absl::InternalError("gRPC cannot be started");
     callee_->Start();
 
-    grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     // Two processes on one port would share its connections between them.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -92,7 +103,7 @@ class ApiServerImpl final : public ApiServer {
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(&server_service_);
     builder.RegisterService(&session_service_);
-    api_server_ = builder.BuildAndStart();
+    UNMCP_RETURN_IF_ERROR(Listen(api_socket_.get(), [&] { api_server_ = builder.BuildAndStart(); }));
     if (!api_server_ || port_ == 0) {
       return absl::UnavailableError(absl::StrCat("cannot listen for gRPC on ", address, ": the port is in use, or ",
                                                  options_.host, " is not an address of this machine; stop what "
@@ -126,6 +137,13 @@ class ApiServerImpl final : public ApiServer {
   }
 
  private:
+  // Whether it listens at all is looked at afterwards.
+  static absl::Status Listen(PrivateSocket* socket, absl::FunctionRef<void()> listen) {
+    if (socket != nullptr) return socket->Bind(listen);
+    listen();
+    return absl::OkStatus();
+  }
+
   static std::shared_ptr<grpc::Channel> ChannelTo(grpc::Server* server) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
@@ -142,11 +160,14 @@ class ApiServerImpl final : public ApiServer {
   SessionService session_service_;
   std::unique_ptr<link::Callee> callee_;
   int port_ = 0;
+  std::unique_ptr<PrivateSocket> internal_socket_, api_socket_;
   std::unique_ptr<grpc::Server> internal_server_;
   std::unique_ptr<grpc::Server> api_server_;
 };
 
 }  // namespace
+
+std::string ApiServer::ApiSocket(const std::string& internal_socket) { return internal_socket + ".api"; }
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Create(Options options) {
   auto apiserver = std::make_unique<ApiServerImpl>(std::move(options));

@@ -45,12 +45,21 @@ class ApiServer {
     std::string version;
     std::string host;  // to bind for gRPC clients
     int port = 0;      // 0 picks a free one
+    // For controllers and gateways in other processes, which only this user may
+    // have: a Unix socket of the internal services at this path, and one of the
+    // API at ApiSocket(path). "" is for those of this process alone.
+    std::string internal_socket;
     // Called once, on the loop: the first snapshot of the state is complete,
     // and the health service says SERVING.
     absl::AnyInvocable<void()> on_ready = [] {};
   };
 
-  // UNAVAILABLE when the port is taken, saying what to do.
+  // Where the API is, beside the internal services' socket. The API is no part
+  // of that: who may use it is another question than who may publish state.
+  static std::string ApiSocket(const std::string& internal_socket);
+
+  // UNAVAILABLE when the port is taken, saying what to do; errors of
+  // PrivateSocket.
   static absl::StatusOr<std::unique_ptr<ApiServer>> Create(Options options);
   // After the loop has stopped.
   virtual ~ApiServer() = default;
@@ -61,9 +70,10 @@ class ApiServer {
   virtual std::shared_ptr<grpc::Channel> ApiChannel() = 0;
   // To the services between unmcp's own parts: the state stream and the Link.
   // They are on no port: whoever could publish state could capture every
-  // server.
+  // server. File modes keep others from Options.internal_socket.
   virtual std::shared_ptr<grpc::Channel> InternalChannel() = 0;
-  // For a link::Caller of the same process, on the same loop.
+  // For a link::Caller of the same process, on the same loop. Not with
+  // Options.internal_socket.
   virtual link::CompletionDriver* completions() = 0;
   // Ends every session in good order: their streams are told that they are over.
   virtual void CloseSessions(absl::string_view why) = 0;

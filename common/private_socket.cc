@@ -76,15 +76,11 @@ PrivateSocket::~PrivateSocket() {
   close(lock_);
 }
 
-absl::Status PrivateSocket::Bind(absl::FunctionRef<bool()> listen) {
+absl::Status PrivateSocket::Bind(absl::FunctionRef<void()> listen) {
   const mode_t before = umask(0177);
-  const bool listens = listen();
+  listen();
   umask(before);
-  if (!listens) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on the socket ", path_,
-                                               "; make its directory writable for this user, or name another socket"));
-  }
-  if (chmod(path_.c_str(), 0600) != 0) return CannotUse(path_, "restrict it", errno);
+  if (chmod(path_.c_str(), 0600) != 0 && errno != ENOENT) return CannotUse(path_, "restrict it", errno);
   return absl::OkStatus();
 }
 

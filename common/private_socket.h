@@ -27,7 +27,7 @@ std::string UnixAddress(const std::string& path);
 //
 //   UNMCP_ASSIGN_OR_RETURN(auto socket, PrivateSocket::Claim(path, "unmcp-apiserver"));
 //   builder.AddListeningPort(socket->address(), grpc::InsecureServerCredentials());
-//   UNMCP_RETURN_IF_ERROR(socket->Bind([&] { server = builder.BuildAndStart(); return server != nullptr; }));
+//   UNMCP_RETURN_IF_ERROR(socket->Bind([&] { server = builder.BuildAndStart(); }));
 //
 // Thread compatible.
 class PrivateSocket {
@@ -44,9 +44,10 @@ class PrivateSocket {
   std::string address() const { return UnixAddress(path_); }
 
   // Runs `listen`, which makes the socket, under a umask that leaves others no
-  // way in. The umask is the process's: while this runs, what other threads
+  // way in; nothing when there is no socket then, which is for the caller to
+  // notice. The umask is the process's: while this runs, what other threads
   // create gets no permissions for others either.
-  absl::Status Bind(absl::FunctionRef<bool()> listen);
+  absl::Status Bind(absl::FunctionRef<void()> listen);
 
  private:
   PrivateSocket(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}

@@ -48,7 +48,7 @@ TEST_F(PrivateSocketTest, OnlyItsUserMayOpenIt) {
   const mode_t before = umask(0);
   auto socket = PrivateSocket::Claim(path, "unmcp-test");
   ASSERT_TRUE(socket.ok()) << socket.status();
-  EXPECT_TRUE((*socket)->Bind([&] { return Listen(path); }).ok());
+  EXPECT_TRUE((*socket)->Bind([&] { EXPECT_TRUE(Listen(path)); }).ok());
   EXPECT_EQ(umask(before), 0u);
   EXPECT_EQ(ModeOf(path), 0600u);
   EXPECT_EQ(ModeOf(directory_ + "/run"), 0700u);
@@ -61,14 +61,14 @@ TEST_F(PrivateSocketTest, WhatAnEarlierProcessLeftIsRemoved) {
   ASSERT_TRUE(Listen(path));
   auto socket = PrivateSocket::Claim(path, "unmcp-test");
   ASSERT_TRUE(socket.ok()) << socket.status();
-  EXPECT_TRUE((*socket)->Bind([&] { return Listen(path); }).ok());
+  EXPECT_TRUE((*socket)->Bind([&] { EXPECT_TRUE(Listen(path)); }).ok());
 }
 
 TEST_F(PrivateSocketTest, TwoDoNotShareIt) {
   const std::string path = directory_ + "/a.sock";
   auto first = PrivateSocket::Claim(path, "unmcp-test");
   ASSERT_TRUE(first.ok());
-  ASSERT_TRUE((*first)->Bind([&] { return Listen(path); }).ok());
+  ASSERT_TRUE((*first)->Bind([&] { EXPECT_TRUE(Listen(path)); }).ok());
   const absl::Status second = PrivateSocket::Claim(path, "unmcp-test").status();
   EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(second.message()), HasSubstr("another unmcp-test listens on " + path));
@@ -80,9 +80,6 @@ TEST_F(PrivateSocketTest, ErrorsSayWhatToDo) {
             absl::StatusCode::kInvalidArgument);
   const absl::Status no_directory = PrivateSocket::Claim("/proc/none/a.sock", "unmcp-test").status();
   EXPECT_THAT(std::string(no_directory.message()), HasSubstr("name another socket"));
-  auto socket = PrivateSocket::Claim(directory_ + "/a.sock", "unmcp-test");
-  ASSERT_TRUE(socket.ok());
-  EXPECT_EQ((*socket)->Bind([] { return false; }).code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(PrivateSocketTest, AnyPathHasAnAddress) {

@@ -314,7 +314,7 @@ void IncomingExchange::OnGone() {
 
 class CalleeImpl final : public Callee {
  public:
-  explicit CalleeImpl(Options options) {
+  explicit CalleeImpl(Options options) : over_sockets_(options.over_sockets) {
     shared_.loop = options.loop;
     shared_.acceptor = std::move(options.acceptor);
   }
@@ -334,6 +334,7 @@ class CalleeImpl final : public Callee {
   CompletionDriver* completions() override { return shared_.completions.get(); }
 
   void Start() override {
+    if (over_sockets_) shared_.completions->StartThread();
     new Stream(&shared_);
     shared_.loop->AddPoller([this] {
       bool worked = false;
@@ -343,6 +344,7 @@ class CalleeImpl final : public Callee {
   }
 
  private:
+  const bool over_sockets_;
   Stream::Shared shared_;
 };
 

@@ -38,6 +38,8 @@ class Callee {
   struct Options {
     EventLoop* loop = nullptr;
     Acceptor acceptor;
+    // Callers are in other processes: see CompletionDriver.
+    bool over_sockets = false;
   };
   static std::unique_ptr<Callee> Create(Options options);
   virtual ~Callee() = default;

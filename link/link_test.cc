@@ -1,5 +1,7 @@
-// Caller and Callee over a real gRPC server and in-process channel, both on
-// one EventLoop, as `unmcp up` runs them.
+// Caller and Callee over a real gRPC server, both on one EventLoop: over an
+// in-process channel, as `unmcp up` runs them, and over a socket.
+
+#include <unistd.h>
 
 #include <deque>
 #include <memory>
@@ -7,12 +9,15 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/strings/str_cat.h"
 #include "common/event_loop.h"
 #include "common/mutex.h"
+#include "grpcpp/create_channel.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "link/callee.h"
 #include "link/caller.h"
+#include "link/completion.h"
 #include "link/limits.h"
 #include "unmcp/v1/edge.pb.h"
 #include "unmcp/v1/server_service.grpc.pb.h"
@@ -76,7 +81,11 @@ struct Asked : CallHandler {
   }
 };
 
-class LinkTest : public ::testing::Test {
+// Within one process, and as it is between two: over a socket, with a thread
+// for each completion queue.
+enum class Where { kInProcess, kOverSocket };
+
+class LinkTest : public ::testing::TestWithParam<Where> {
  protected:
   LinkTest() { StartServer(); }
   ~LinkTest() override {
@@ -95,14 +104,25 @@ class LinkTest : public ::testing::Test {
                                 served_.push_back(std::move(served));
                                 on_accept_(*raw);
                                 if (raw->exchange) raw->exchange->SetHandler(raw);
-                              }});
+                              },
+                              over_socket()});
     grpc::ServerBuilder builder;
+    if (over_socket()) builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
     builder.RegisterService(&other_service_);
     callee_->Register(&builder);
     server_ = builder.BuildAndStart();
     callee_->Start();
     Notification connected;
-    caller_ = Caller::Create({loop_.get(), server_->InProcessChannel({}), callee_->completions(), [&, first = true](bool up) mutable {
+    std::shared_ptr<grpc::Channel> channel;
+    if (over_socket()) {
+      channel = grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
+      completions_ = std::make_unique<CompletionDriver>(loop_.get(), std::make_unique<grpc::CompletionQueue>());
+      completions_->StartThread();
+    } else {
+      channel = server_->InProcessChannel({});
+    }
+    caller_ = Caller::Create({loop_.get(), channel, over_socket() ? completions_.get() : callee_->completions(),
+                              [&, first = true](bool up) mutable {
                                 if (up && std::exchange(first, false)) connected.Notify();
                               }});
     loop_->Start();
@@ -114,10 +134,13 @@ class LinkTest : public ::testing::Test {
     loop_->Stop();
     served_.clear();
     caller_.reset();
+    completions_.reset();
     callee_->Finish();
     server_.reset();
     callee_.reset();
   }
+
+  bool over_socket() const { return GetParam() == Where::kOverSocket; }
 
   // Runs `step` on the loop and waits for it.
   void Run(absl::AnyInvocable<void()> step) {
@@ -157,14 +180,22 @@ class LinkTest : public ::testing::Test {
   v1::ServerService::CallbackService other_service_;
   std::unique_ptr<Callee> callee_;
   std::unique_ptr<grpc::Server> server_;
+  // The caller's, where it is not the callee's.
+  std::unique_ptr<CompletionDriver> completions_;
   std::unique_ptr<Caller> caller_;
+  const std::string address_ = absl::StrCat("unix-abstract:unmcp-link-test-", getpid());
   absl::AnyInvocable<void(Served&)> on_accept_ = [](Served&) {};
   std::deque<std::unique_ptr<Served>> served_;
   std::deque<Asked> asked_;
   size_t opened_ = 0;
 };
 
-TEST_F(LinkTest, AMessageGoesOneWayAndAStatusTheOther) {
+INSTANTIATE_TEST_SUITE_P(, LinkTest, ::testing::Values(Where::kInProcess, Where::kOverSocket),
+                         [](const auto& where) {
+                           return where.param == Where::kInProcess ? "InProcess" : "OverSocket";
+                         });
+
+TEST_P(LinkTest, AMessageGoesOneWayAndAStatusTheOther) {
   on_accept_ = [](Served& served) {
     served.on_message = [](Served& s) {
       s.exchange->SendHead(202, {{"x-a", "1"}});
@@ -182,14 +213,14 @@ TEST_F(LinkTest, AMessageGoesOneWayAndAStatusTheOther) {
   EXPECT_EQ(served_[0]->request.session, "s1");
 }
 
-TEST_F(LinkTest, AnEmptyMessageIsDeliveredAsOne) {
+TEST_P(LinkTest, AnEmptyMessageIsDeliveredAsOne) {
   Asked& asked = New();
   Open(asked, v1::EXCHANGE_KIND_SSE_MESSAGE, "");
   Until([&] { return !served_.empty() && served_[0]->has_message; });
   Run([&] { caller_->Cancel(asked.id); });
 }
 
-TEST_F(LinkTest, LargeMessagesPassWholeBothWaysInPieces) {
+TEST_P(LinkTest, LargeMessagesPassWholeBothWaysInPieces) {
   const std::string up(10'000'001, 'u'), down(20'000'003, 'd');
   on_accept_ = [&](Served& served) {
     served.on_message = [&](Served& s) {
@@ -211,7 +242,7 @@ TEST_F(LinkTest, LargeMessagesPassWholeBothWaysInPieces) {
   EXPECT_FALSE(asked.cut_off);
 }
 
-TEST_F(LinkTest, AReaderThatStopsHoldsBackItsOwnExchangeOnly) {
+TEST_P(LinkTest, AReaderThatStopsHoldsBackItsOwnExchangeOnly) {
   on_accept_ = [](Served& served) { served.exchange->SendHead(200, {}); };
   Asked& slow = New();
   Asked& quick = New();
@@ -235,7 +266,7 @@ TEST_F(LinkTest, AReaderThatStopsHoldsBackItsOwnExchangeOnly) {
   Run([&] { EXPECT_TRUE(served_[0]->drained); });
 }
 
-TEST_F(LinkTest, ACancelledExchangeTellsTheOtherSideAndNobodyElse) {
+TEST_P(LinkTest, ACancelledExchangeTellsTheOtherSideAndNobodyElse) {
   on_accept_ = [](Served& served) {
     served.exchange->SendHead(200, {});
     served.on_closed = [](Served& s) { s.exchange.reset(); };
@@ -252,7 +283,7 @@ TEST_F(LinkTest, ACancelledExchangeTellsTheOtherSideAndNobodyElse) {
   EXPECT_FALSE(other.closed);
 }
 
-TEST_F(LinkTest, AnExchangeThatIsDroppedIsCutOff) {
+TEST_P(LinkTest, AnExchangeThatIsDroppedIsCutOff) {
   on_accept_ = [](Served& served) { served.exchange.reset(); };
   Asked& asked = New();
   Open(asked, v1::EXCHANGE_KIND_SSE_STREAM);
@@ -260,7 +291,7 @@ TEST_F(LinkTest, AnExchangeThatIsDroppedIsCutOff) {
   EXPECT_TRUE(asked.cut_off);
 }
 
-TEST_F(LinkTest, WhenTheServerStopsEveryExchangeEndsOnBothSides) {
+TEST_P(LinkTest, WhenTheServerStopsEveryExchangeEndsOnBothSides) {
   on_accept_ = [](Served& served) {
     served.exchange->SendHead(200, {});
     served.on_closed = [](Served& s) { s.exchange.reset(); };
@@ -278,7 +309,7 @@ TEST_F(LinkTest, WhenTheServerStopsEveryExchangeEndsOnBothSides) {
   for (const auto& s : served_) EXPECT_TRUE(s->closed);
 }
 
-TEST_F(LinkTest, AThousandExchangesEachGetTheirOwnAnswer) {
+TEST_P(LinkTest, AThousandExchangesEachGetTheirOwnAnswer) {
   on_accept_ = [](Served& served) {
     served.on_message = [](Served& s) {
       s.exchange->SendHead(200, {});

@@ -433,10 +433,11 @@ absl::StatusOr<std::unique_ptr<ClusterServer>> ClusterServer::Create(Cluster* cl
   builder.SetMaxReceiveMessageSize(-1);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, wire::kMaxMetadataBytes);
   builder.RegisterService(server->service_.get());
-  UNMCP_RETURN_IF_ERROR(server->socket_->Bind([&] {
-    server->server_ = builder.BuildAndStart();
-    return server->server_ != nullptr;
-  }));
+  UNMCP_RETURN_IF_ERROR(server->socket_->Bind([&] { server->server_ = builder.BuildAndStart(); }));
+  if (server->server_ == nullptr) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on the socket ", path,
+                                               "; make its directory writable for this user, or name another socket"));
+  }
   return server;
 }
 
