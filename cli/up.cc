@@ -1,5 +1,7 @@
 #include "cli/up.h"
 
+#include <unistd.h>
+
 #include <future>
 #include <string>
 #include <utility>
@@ -9,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "apiserver/apiserver.h"
 #include "cli/apply.h"
+#include "cli/endpoints.h"
 #include "cli/manifest_loader.h"
 #include "cli/server_table.h"
 #include "common/event_loop.h"
@@ -111,6 +114,10 @@ class UpImpl final : public Up {
     synced_.Wait();
     data_loop_.Post([this] { gateway_->SetServing(true); });
     const std::string url = Url(options_.host, gateway_->port());
+    UNMCP_RETURN_IF_ERROR(
+        WriteEndpoints(options_.data_dir, {.grpc = ClientAddress(options_.host, apiserver_->port()),
+                                           .http = "http://" + ClientAddress(options_.host, gateway_->port()),
+                                           .pid = getpid()}));
     out_ << "ready " << url << std::endl;
     LOG(INFO) << "gRPC on " << options_.host << ":" << apiserver_->port() << ", data in " << options_.data_dir;
     control_loop_.Post([this, url] { PrintServers(url); });
@@ -126,6 +133,7 @@ class UpImpl final : public Up {
 
   void Stop() override {
     if (!std::exchange(started_, false)) return;
+    RemoveEndpoints(options_.data_dir);
     data_loop_.Post([this] { gateway_->SetServing(false); });
     apiserver_->CloseSessions("unmcp is stopping");
     // What that told the clients reaches the gateway within the loop's next turns.
