@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "bridge/supervisor.h"
-#include "cli/options.h"
+#include "cli/command_line.h"
 #include "cli/remote_cluster.h"
 #include "cli/up.h"
 #include "common/status_macros.h"
@@ -75,6 +75,7 @@ int Main(int argc, char** argv) {
     std::cout << print->text;
     return 0;
   }
+  if (const auto* client = std::get_if<ClientCommand>(&*command)) return RunClientCommand(*client, ProcessEnvironment);
   absl::Status status;
   if (const auto* up = std::get_if<UpOptions>(&*command)) {
     InitLogging(argv[0], up->log);

@@ -2,13 +2,9 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "common/status_macros.h"
 
 namespace unmcp {
 namespace {
-
-constexpr char kAbout[] = "unmcp runs MCP servers: it starts one when a client connects, puts it to sleep when it is\n"
-                          "idle, and gives every client one stable endpoint per server.\n";
 
 constexpr char kUpExamples[] =
     R"(Examples:
@@ -114,24 +110,6 @@ CLI::App* AddServerCommand(CLI::App* app, FleetOptions* options) {
     options->disable_operator = true;
   });
   return command;
-}
-
-absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& args, Environment environment) {
-  CLI::App app(kAbout, "unmcp");
-  AddStandardFlags(&app);
-  app.require_subcommand(0, 1);
-  app.footer(kUpExamples);
-  UpOptions up;
-  const CLI::App* const up_command = AddUpCommand(&app, environment, &up);
-  FleetOptions fleet_operator, fleet_server;
-  const CLI::App* const operator_command = AddOperatorCommand(&app, &fleet_operator);
-  const CLI::App* const server_command = AddServerCommand(&app, &fleet_server);
-  UNMCP_ASSIGN_OR_RETURN(std::optional<std::string> text, ParseFlags(&app, args));
-  if (text) return PrintAndExit{*std::move(text)};
-  if (up_command->parsed()) return up;
-  if (operator_command->parsed()) return fleet_operator;
-  if (server_command->parsed()) return fleet_server;
-  return PrintAndExit{app.help()};
 }
 
 }  // namespace unmcp

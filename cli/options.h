@@ -15,10 +15,8 @@
 #define UNMCP_CLI_OPTIONS_H_
 
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "serve/flags.h"
 #include "serve/logging.h"
 
@@ -63,17 +61,6 @@ struct FleetOptions {
 
 CLI::App* AddOperatorCommand(CLI::App* app, FleetOptions* options);
 CLI::App* AddServerCommand(CLI::App* app, FleetOptions* options);
-
-// --help or --version: print on stdout and exit with 0.
-struct PrintAndExit {
-  std::string text;
-};
-
-using Command = std::variant<UpOptions, FleetOptions, PrintAndExit>;
-
-// `args` is without the program's name. INVALID_ARGUMENT, with a message that
-// names the flag and where its help is.
-absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& args, Environment environment);
 
 }  // namespace unmcp
 

@@ -40,17 +40,6 @@ std::string CheckSocket(const std::string& text) {
   return absl::StrCat("must be at most ", kMaxSocketPath, " bytes long, as the system has it; choose a shorter path");
 }
 
-// XDG Base Directory specification 0.8: relative paths are to be ignored.
-std::optional<std::string> DefaultDataDir(Environment environment) {
-  if (const auto xdg = environment("XDG_DATA_HOME"); xdg.has_value() && absl::StartsWith(*xdg, "/")) {
-    return absl::StrCat(*xdg, "/unmcp");
-  }
-  if (const auto home = environment("HOME"); home.has_value() && absl::StartsWith(*home, "/")) {
-    return absl::StrCat(*home, "/.local/share/unmcp");
-  }
-  return std::nullopt;
-}
-
 // The command that the arguments chose, as far as they could be read.
 CLI::App* Chosen(CLI::App* app) {
   for (CLI::App* command : app->get_subcommands({})) {
@@ -89,6 +78,17 @@ absl::Status CheckExtras(const CLI::App* app) {
 std::optional<std::string> ProcessEnvironment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+// XDG Base Directory specification 0.8: relative paths are to be ignored.
+std::optional<std::string> DefaultDataDir(Environment environment) {
+  if (const auto xdg = environment("XDG_DATA_HOME"); xdg.has_value() && absl::StartsWith(*xdg, "/")) {
+    return absl::StrCat(*xdg, "/unmcp");
+  }
+  if (const auto home = environment("HOME"); home.has_value() && absl::StartsWith(*home, "/")) {
+    return absl::StrCat(*home, "/.local/share/unmcp");
+  }
+  return std::nullopt;
 }
 
 void AddStandardFlags(CLI::App* app) {

@@ -40,6 +40,9 @@ using Environment = absl::FunctionRef<std::optional<std::string>(const char* nam
 // This process's.
 std::optional<std::string> ProcessEnvironment(const char* name);
 
+// $XDG_DATA_HOME/unmcp or ~/.local/share/unmcp; nullopt where neither is known.
+std::optional<std::string> DefaultDataDir(Environment environment);
+
 // --help and --version. First: sub-commands take --help over from there.
 void AddStandardFlags(CLI::App* app);
 void AddHostFlag(CLI::App* app, std::string* host);
