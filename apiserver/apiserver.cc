@@ -1,6 +1,7 @@
 #include "apiserver/apiserver.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <mutex>
 #include <utility>
 
@@ -19,6 +20,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "http/http_client.h"
 #include "link/callee.h"
 
 namespace unmcp::apiserver {
@@ -38,14 +40,22 @@ void EnableStandardServices() {
   });
 }
 
+// The usual way to add to the system's: OpenSSL's own variable.
+std::string CertificateAuthorities() {
+  const char* const file = std::getenv("SSL_CERT_FILE");
+  return file == nullptr ? "" : file;
+}
+
 class ApiServerImpl final : public ApiServer {
  public:
-  explicit ApiServerImpl(Options options)
+  ApiServerImpl(Options options, std::unique_ptr<http::Client> http)
       : options_(std::move(options)),
+        http_(std::move(http)),
         process_(options_.random->Id128()),
         metrics_(options_.registry),
         data_path_({.loop = options_.loop,
                     .cluster = options_.cluster,
+                    .http = http_.get(),
                     .random = options_.random,
                     .directory = &directory_,
                     .metrics = &metrics_,
@@ -151,6 +161,7 @@ class ApiServerImpl final : public ApiServer {
   }
 
   Options options_;
+  const std::unique_ptr<http::Client> http_;  // toward servers
   const std::string process_;
   Metrics metrics_;
   Directory directory_;
@@ -170,7 +181,11 @@ class ApiServerImpl final : public ApiServer {
 std::string ApiServer::ApiSocket(const std::string& internal_socket) { return internal_socket + ".api"; }
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Create(Options options) {
-  auto apiserver = std::make_unique<ApiServerImpl>(std::move(options));
+  UNMCP_ASSIGN_OR_RETURN(std::unique_ptr<http::Client> http,
+                         http::Client::Create({.loop = options.loop,
+                                               .ca_file = CertificateAuthorities(),
+                                               .user_agent = absl::StrCat("unmcp/", options.version)}));
+  auto apiserver = std::make_unique<ApiServerImpl>(std::move(options), std::move(http));
   if (absl::Status status = apiserver->Init(); !status.ok()) return status;
   return apiserver;
 }

@@ -4,6 +4,7 @@
 
 #include "apiserver/apiserver.h"
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "common/mutex.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "http/test_server.h"
 #include "link/caller.h"
 #include "nlohmann/json.hpp"
 #include "prometheus/registry.h"
@@ -528,6 +530,177 @@ TEST_F(ApiServerTest, ADeletedServerClosesItsStreams) {
   controller_->Delete("uid-time");
   Until([&] { return stream.closed; });
   EXPECT_EQ(OpenStream().status, 404);
+}
+
+// ---- servers that speak HTTP ---------------------------------------------------------
+
+// A server that speaks Streamable HTTP, with two tools. It wants a key.
+class HttpServerScript {
+ public:
+  void operator()(http::TestConnection& connection) {
+    while (auto request = connection.Read()) {
+      if (request->headers["x-key"] != "secret-value") {
+        connection.Respond(401, "text/plain", absl::StrCat("not ", request->headers["x-key"]));
+      } else if (request->method != "POST") {
+        if (request->method == "DELETE") ++ended;
+        connection.Respond(request->method == "GET" ? 405 : 200, "", "");
+      } else {
+        OnMessage(connection, *request);
+      }
+    }
+  }
+
+  std::atomic<int> started{0}, ended{0};
+  std::atomic<bool> forgetful{false};
+
+ private:
+  void OnMessage(http::TestConnection& connection, http::TestRequest& request) {
+    const json message = json::parse(request.body);
+    const std::string method = message.value("method", "");
+    if (forgetful && method != "initialize") {
+      forgetful = false;
+      connection.Respond(404, "", "");
+      return;
+    }
+    if (!message.contains("id")) {
+      connection.Respond(202, "", "");
+      return;
+    }
+    json answer = {{"jsonrpc", "2.0"}, {"id", message["id"]}, {"result", {{"echo", method}}}};
+    if (method == "initialize") {
+      ++started;
+      answer["result"] = {{"protocolVersion", "2025-06-18"},
+                          {"capabilities", {{"tools", json::object()}}},
+                          {"serverInfo", {{"name", "remote"}, {"version", "3"}}}};
+    } else if (method == "tools/list") {
+      answer["result"] = {{"tools", {{{"name", "a"}}, {{"name", "b"}}}}};
+    }
+    connection.Respond(200, "application/json", answer.dump(), "Mcp-Session-Id: s\r\n");
+  }
+};
+
+class ApiServerHttpTest : public ApiServerTest {
+ protected:
+  // A server that runs elsewhere, as a controller publishes it.
+  v1::PublishedServer Elsewhere(int64_t incarnation, bool discovered) {
+    v1::PublishedServer published = Asleep();
+    v1::MCPServerStatus& status = *published.mutable_server()->mutable_status();
+    status.set_phase(discovered ? "Ready" : "Starting");
+    if (!discovered) status.clear_conditions();
+    published.mutable_route()->set_incarnation(incarnation);
+    v1::MCPServerSpec& spec = *published.mutable_effective_spec();
+    spec.set_url(remote_.url("/mcp"));
+    spec.mutable_transport()->set_type("streamable-http");
+    spec.set_idle_timeout(-1);
+    v1::HttpHeader& header = *spec.add_headers();
+    header.set_name("X-Key");
+    header.set_value("secret-value");
+    return published;
+  }
+  // The answer to a call of a client that has just connected.
+  json CallOnce() {
+    Client& stream = OpenStreamUntil(200);
+    Post(stream, kInitialize);
+    Post(stream, kCall);
+    Message(stream, 1);
+    return Message(stream, 2);
+  }
+
+  HttpServerScript script_;
+  http::TestServer remote_{[this](http::TestConnection& connection) { script_(connection); }};
+};
+
+TEST_F(ApiServerHttpTest, AServerElsewhereIsDiscoveredByItselfAndLetGo) {
+  v1::PublishedServer published = Elsewhere(1, /*discovered=*/false);
+  published.mutable_effective_spec()->set_idle_timeout(1);
+  Connect(1, {published});
+  const v1::Discovery discovery = controller_->Next(v1::SyncResponse::kDiscovery).discovery();
+  EXPECT_EQ(discovery.incarnation(), 1);
+  EXPECT_EQ(discovery.server_info().name(), "remote");
+  EXPECT_EQ(discovery.tool_count(), 2);
+  EXPECT_EQ(discovery.error(), "");
+  while (script_.ended == 0) {
+  }
+  EXPECT_EQ(script_.started, 1);
+}
+
+TEST_F(ApiServerHttpTest, AServerElsewhereIsConnectedToWhenAClientComesAndNotBefore) {
+  Connect(1, {Elsewhere(1, /*discovered=*/true)});
+  OpenStreamUntil(404, "nobody");  // the state has arrived
+  EXPECT_EQ(script_.started, 0);
+  EXPECT_EQ(CallOnce()["result"]["echo"], "tools/call");
+  EXPECT_EQ(CallOnce()["result"]["echo"], "tools/call");
+  EXPECT_EQ(script_.started, 1) << "one session for all clients";
+}
+
+TEST_F(ApiServerHttpTest, AClientKeepsItsStreamWhileTheConnectionSleeps) {
+  v1::PublishedServer published = Elsewhere(1, /*discovered=*/true);
+  published.mutable_effective_spec()->set_idle_timeout(1);
+  Connect(1, {published});
+  Client& stream = OpenStreamUntil(200);
+  Post(stream, kInitialize);
+  Message(stream, 1);
+  while (script_.ended == 0) {
+  }
+  Post(stream, kCall);
+  EXPECT_EQ(Message(stream, 2)["result"]["echo"], "tools/call");
+  EXPECT_EQ(script_.started, 2);
+}
+
+TEST_F(ApiServerHttpTest, WrongCredentialsAreReportedWithoutThem) {
+  v1::PublishedServer published = Elsewhere(1, /*discovered=*/false);
+  published.mutable_effective_spec()->mutable_headers(0)->set_value("wrong-value");
+  Connect(1, {published});
+  const std::string error = controller_->Next(v1::SyncResponse::kDiscovery).discovery().error();
+  EXPECT_TRUE(absl::StrContains(error, "spec.headers")) << error;
+  EXPECT_FALSE(absl::StrContains(error, "wrong-value")) << error;
+  // A new incarnation says: try again.
+  controller_->Publish(Elsewhere(2, /*discovered=*/false));
+  const v1::Discovery discovery = controller_->Next(v1::SyncResponse::kDiscovery).discovery();
+  EXPECT_EQ(discovery.incarnation(), 2);
+  EXPECT_EQ(discovery.error(), "");
+}
+
+TEST_F(ApiServerHttpTest, AServerElsewhereThatIsNotThereFailsItsCallers) {
+  v1::PublishedServer published = Elsewhere(1, /*discovered=*/true);
+  { published.mutable_effective_spec()->set_url(http::TestServer([](http::TestConnection&) {}).url("/mcp")); }
+  Connect(1, {published});
+  Client& stream = OpenStreamUntil(200);
+  Post(stream, kInitialize);
+  const std::string error = Message(stream, 1)["error"]["message"];
+  EXPECT_TRUE(absl::StrContains(error, "cannot reach http://127.0.0.1")) << error;
+  EXPECT_TRUE(absl::StrContains(controller_->Next(v1::SyncResponse::kDiscovery).discovery().error(), "cannot reach"));
+}
+
+TEST_F(ApiServerHttpTest, AServerThatForgetsItsSessionIsInitializedAnew) {
+  Connect(1, {Elsewhere(1, /*discovered=*/true)});
+  Client& stream = OpenStreamUntil(200);
+  Post(stream, kInitialize);
+  Message(stream, 1);
+  script_.forgetful = true;
+  Post(stream, kCall);
+  EXPECT_EQ(Message(stream, 2)["error"]["code"], -32603);
+  Until([&] { return stream.closed; });
+  EXPECT_EQ(CallOnce()["result"]["echo"], "tools/call");
+  EXPECT_EQ(script_.started, 2);
+}
+
+TEST_F(ApiServerHttpTest, AServerInAPodIsReachedAtItsPort) {
+  v1::PublishedServer published = Awake(1);
+  *published.mutable_effective_spec() = Elsewhere(1, true).effective_spec();
+  published.mutable_effective_spec()->clear_url();
+  published.mutable_effective_spec()->mutable_transport()->set_port(remote_.port());
+  published.mutable_route()->set_address("127.0.0.1");
+  Connect(1, {published});
+  EXPECT_EQ(CallOnce()["result"]["echo"], "tools/call");
+  // Its life ends, and the next one is connected to.
+  controller_->Publish(Asleep());
+  while (script_.ended == 0) {
+  }
+  published.mutable_route()->set_incarnation(2);
+  controller_->Publish(published);
+  EXPECT_EQ(CallOnce()["result"]["echo"], "tools/call");
+  EXPECT_EQ(script_.started, 2);
 }
 
 TEST_F(ApiServerTest, APortInUseIsSaidToBe) {

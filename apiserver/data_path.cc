@@ -99,6 +99,7 @@ void DataPath::OnChange(v1::Change change) {
   if (!added) return it->second->Publish(std::move(entry));
   it->second = std::make_unique<ServerRuntime>(ServerRuntime::Options{.loop = options_.loop,
                                                                       .cluster = options_.cluster,
+                                                                      .http = options_.http,
                                                                       .random = options_.random,
                                                                       .uplink = this,
                                                                       .version = options_.version},

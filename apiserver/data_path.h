@@ -21,6 +21,7 @@ class DataPath final : public StateListener, public ServerRuntime::Uplink {
   struct Options {
     EventLoop* loop = nullptr;
     kube::Cluster* cluster = nullptr;
+    http::Client* http = nullptr;  // on the loop
     Random* random = nullptr;
     Directory* directory = nullptr;
     Metrics* metrics = nullptr;
