@@ -1,5 +1,5 @@
-// The apiservers as the controller knows them: told of every server, and heard
-// from who wants what.
+// The apiservers as the controller knows them: told of every server and pool,
+// and heard from who wants what.
 #ifndef UNMCP_CONTROLLER_APISERVERS_H_
 #define UNMCP_CONTROLLER_APISERVERS_H_
 
@@ -36,6 +36,9 @@ class Apiservers {
 
   virtual void Publish(const std::string& server_uid, v1::PublishedServer state) = 0;
   virtual void Remove(const std::string& server_uid) = 0;
+  // Likewise for pools, as their objects are.
+  virtual void PublishPool(const v1::MCPPool& pool) = 0;
+  virtual void RemovePool(const std::string& pool_uid) = 0;
 
   // Asks every apiserver to let go of a server's life, and calls on_drain. A
   // refusal is withdrawn from all of them at once. One drain at a time per

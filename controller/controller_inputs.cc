@@ -95,11 +95,16 @@ void Controller::OnPool(const ObjectPtr& object) {
   Pool& pool = pools_[object->name()];
   const bool appeared = pool.object == nullptr || pool.object->uid() != object->uid();
   const bool changed = appeared || pool.object->generation() != object->generation();
+  if (appeared && pool.object != nullptr) apiservers_->RemovePool(pool.object->uid());
   pool.object = object;
   absl::StatusOr<v1::MCPPool> resource = ReadPool(*object);
   if (resource.ok()) {
     pool.resource = *std::move(resource);
   } else {
+    pool.resource.set_uid(object->uid());
+    pool.resource.set_name(object->name());
+    pool.resource.set_namespace_(object->ns());
+    pool.resource.set_resource_version(object->resource_version());
     LOG(WARNING) << "MCPPool " << object->name() << " cannot be read, and is taken as it was before: "
                  << resource.status();
   }
@@ -112,11 +117,13 @@ void Controller::OnPool(const ObjectPtr& object) {
       EnqueueServer(member, WorkQueue::kNormal);
     }
   }
+  apiservers_->PublishPool(pool.resource);
   if (changed || object->resource_version() != pool.own_version) EnqueuePool(object->name(), WorkQueue::kNormal);
 }
 
 void Controller::OnPoolDeleted(const ObjectPtr& object) {
   Pool& pool = pools_[object->name()];
+  apiservers_->RemovePool(object->uid());
   pool.object = nullptr;
   pool.resource = v1::MCPPool();
   for (const std::string& member : pool.members) {

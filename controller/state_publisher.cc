@@ -84,7 +84,7 @@ struct StatePublisher::Peer {
   explicit Peer(Scheduler* scheduler) : retry(scheduler), heartbeat(scheduler) {}
 
   struct Item {
-    enum Kind { kHello, kChange, kSnapshotEnd, kDrain, kHeartbeat };
+    enum Kind { kHello, kChange, kPool, kSnapshotEnd, kDrain, kHeartbeat };
     Kind kind;
     std::string uid = {};
   };
@@ -94,12 +94,13 @@ struct StatePublisher::Peer {
   // "" until it has said hello on this stream.
   std::string process;
   std::deque<Item> outbox;
-  // Servers with a change in the outbox.
+  // Servers and pools with a change in the outbox.
   absl::flat_hash_set<std::string> queued;
   // Servers whose route was kept from this stream, since they are draining.
   absl::flat_hash_set<std::string> unrouted;
   // Servers with a drain in the outbox, and what it is by now.
   absl::flat_hash_map<std::string, v1::Drain> queued_drains;
+  bool heartbeat_queued = false;
   bool writing = false;
   absl::Duration backoff = kFirstBackoff;
   Timer retry;
@@ -144,10 +145,13 @@ void StatePublisher::Connect(Peer* peer) {
   peer->queued.clear();
   peer->unrouted.clear();
   peer->queued_drains.clear();
+  peer->heartbeat_queued = false;
   peer->writing = false;
   peer->outbox.push_back({.kind = Peer::Item::kHello});
+  for (const auto& [uid, pool] : pools_) EnqueuePool(peer, uid);
   for (const auto& [uid, state] : state_) Enqueue(peer, uid);
   peer->outbox.push_back({.kind = Peer::Item::kSnapshotEnd});
+  if (options_.metrics) EnqueueHeartbeat(peer);
   // What an earlier stream still has to say is told by its closing_, and what
   // comes after our end by `alive`.
   std::weak_ptr<bool> alive = alive_;
@@ -171,6 +175,20 @@ void StatePublisher::Connect(Peer* peer) {
                          }});
   peer->stream->Open(peer->stub.get());
   WriteNext(peer);
+  Beat(peer);
+}
+
+void StatePublisher::Beat(Peer* peer) {
+  peer->heartbeat.Set(kHeartbeat, [this, peer] {
+    EnqueueHeartbeat(peer);
+    WriteNext(peer);
+    Beat(peer);
+  });
+}
+
+void StatePublisher::EnqueueHeartbeat(Peer* peer) {
+  if (std::exchange(peer->heartbeat_queued, true)) return;
+  peer->outbox.push_back({.kind = Peer::Item::kHeartbeat});
 }
 
 void StatePublisher::Publish(const std::string& server_uid, v1::PublishedServer state) {
@@ -183,6 +201,31 @@ void StatePublisher::Publish(const std::string& server_uid, v1::PublishedServer 
 void StatePublisher::Remove(const std::string& server_uid) {
   drains_.erase(server_uid);
   if (state_.erase(server_uid) > 0) EnqueueAll(server_uid);
+}
+
+void StatePublisher::PublishPool(const v1::MCPPool& pool) {
+  auto [it, added] = pools_.try_emplace(pool.uid());
+  if (!added && google::protobuf::util::MessageDifferencer::Equals(it->second, pool)) return;
+  it->second = pool;
+  EnqueuePoolAll(pool.uid());
+}
+
+void StatePublisher::RemovePool(const std::string& pool_uid) {
+  if (pools_.erase(pool_uid) > 0) EnqueuePoolAll(pool_uid);
+}
+
+void StatePublisher::EnqueuePoolAll(const std::string& pool_uid) {
+  for (const auto& peer : peers_) {
+    if (peer->stream == nullptr) continue;
+    EnqueuePool(peer.get(), pool_uid);
+    WriteNext(peer.get());
+  }
+}
+
+void StatePublisher::EnqueuePool(Peer* peer, const std::string& pool_uid) {
+  if (peer->queued.insert(pool_uid).second) {
+    peer->outbox.push_back({.kind = Peer::Item::kPool, .uid = pool_uid});
+  }
 }
 
 void StatePublisher::EnqueueAll(const std::string& server_uid) {
@@ -215,15 +258,7 @@ void StatePublisher::SendDrain(const std::string& server_uid, int64_t incarnatio
 
 void StatePublisher::WriteNext(Peer* peer) {
   if (peer->writing || peer->stream == nullptr || stopped_) return;
-  if (peer->outbox.empty()) {
-    if (!peer->heartbeat.pending()) {
-      peer->heartbeat.Set(kHeartbeat, [this, peer] {
-        if (peer->outbox.empty()) peer->outbox.push_back({.kind = Peer::Item::kHeartbeat});
-        WriteNext(peer);
-      });
-    }
-    return;
-  }
+  if (peer->outbox.empty()) return;
   Peer::Item item = std::move(peer->outbox.front());
   peer->outbox.pop_front();
   v1::SyncRequest request;
@@ -233,23 +268,14 @@ void StatePublisher::WriteNext(Peer* peer) {
       request.mutable_hello()->set_identity(options_.identity);
       request.mutable_hello()->set_namespace_(options_.ns);
       break;
-    case Peer::Item::kChange: {
+    case Peer::Item::kChange:
       peer->queued.erase(item.uid);
-      auto it = state_.find(item.uid);
-      if (it == state_.end()) {
-        request.mutable_change()->set_server_deleted(item.uid);
-      } else {
-        *request.mutable_change()->mutable_server() = it->second;
-        // A stream that begins during a drain must not be told where the
-        // server is: nobody would ask this apiserver to let go of it.
-        auto drain = drains_.find(item.uid);
-        if (drain != drains_.end() && !drain->second->waiting.contains(peer)) {
-          request.mutable_change()->mutable_server()->clear_route();
-          peer->unrouted.insert(item.uid);
-        }
-      }
+      FillChange(peer, item.uid, request.mutable_change());
       break;
-    }
+    case Peer::Item::kPool:
+      peer->queued.erase(item.uid);
+      FillPoolChange(item.uid, request.mutable_change());
+      break;
     case Peer::Item::kSnapshotEnd:
       request.mutable_snapshot_end();
       break;
@@ -257,12 +283,39 @@ void StatePublisher::WriteNext(Peer* peer) {
       *request.mutable_drain() = std::move(peer->queued_drains.extract(item.uid).mapped());
       break;
     case Peer::Item::kHeartbeat:
-      request.mutable_heartbeat();
+      peer->heartbeat_queued = false;
+      request.mutable_heartbeat()->set_metrics(Metrics());
       break;
   }
-  peer->heartbeat.Cancel();
   peer->writing = true;
   peer->stream->Write(std::move(request));
+}
+
+void StatePublisher::FillChange(Peer* peer, const std::string& server_uid, v1::Change* change) {
+  auto it = state_.find(server_uid);
+  if (it == state_.end()) return change->set_server_deleted(server_uid);
+  *change->mutable_server() = it->second;
+  // A stream that begins during a drain must not be told where the server is:
+  // nobody would ask this apiserver to let go of it.
+  auto drain = drains_.find(server_uid);
+  if (drain != drains_.end() && !drain->second->waiting.contains(peer)) {
+    change->mutable_server()->clear_route();
+    peer->unrouted.insert(server_uid);
+  }
+}
+
+void StatePublisher::FillPoolChange(const std::string& pool_uid, v1::Change* change) const {
+  auto it = pools_.find(pool_uid);
+  if (it == pools_.end()) return change->set_pool_deleted(pool_uid);
+  *change->mutable_pool() = it->second;
+}
+
+std::string StatePublisher::Metrics() const {
+  std::string text = options_.metrics ? options_.metrics() : "";
+  if (text.size() <= kMaxMetricsBytes) return text;
+  LOG_FIRST_N(WARNING, 1) << "the controller's metrics are " << text.size() << " bytes, more than "
+                          << kMaxMetricsBytes << ": apiservers do not get them";
+  return "";
 }
 
 void StatePublisher::OnRead(Peer* peer, const v1::SyncResponse& response) {

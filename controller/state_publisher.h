@@ -3,6 +3,7 @@
 #define UNMCP_CONTROLLER_STATE_PUBLISHER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,9 +27,9 @@ namespace unmcp::controller {
 //   publisher.Publish(uid, state);         // all that is known so far …
 //   publisher.Start(handlers);             // … is the first snapshot
 //
-// What waits for a slow apiserver is bounded by the number of servers: each
-// has at most one change and one drain in a queue, and a change carries what is
-// true when it is sent, not when it was queued.
+// What waits for a slow apiserver is bounded by the number of servers and
+// pools: each has at most one change and one drain in a queue, and a change
+// carries what is true when it is sent, not when it was queued.
 //
 // A broken stream is opened anew with back-off, and begins with a snapshot.
 // When an apiserver refuses our epoch there is a newer leader: publishing
@@ -37,8 +38,12 @@ namespace unmcp::controller {
 // Thread safety: none; everything on the scheduler, handlers too.
 class StatePublisher final : public Apiservers {
  public:
-  // Silence for much longer than this means a broken stream.
+  // Silence for much longer than this means a broken stream; and so old may
+  // the controller's metrics be where an apiserver shows them.
   static constexpr absl::Duration kHeartbeat = absl::Seconds(5);
+  // Of the metrics in a heartbeat, far more than the controller's own families
+  // make, and far less than what gRPC takes (4 MB). What exceeds it is left out.
+  static constexpr size_t kMaxMetricsBytes = 256 * 1024;
   // What an apiserver has to answer a drain; it only looks at its own tables.
   // After this it counts as busy.
   static constexpr absl::Duration kDrainTimeout = absl::Seconds(5);
@@ -55,6 +60,8 @@ class StatePublisher final : public Apiservers {
     uint64_t epoch = 0;
     std::string identity;
     std::string ns;
+    // The controller's metrics, in Prometheus text format; may be empty.
+    std::function<std::string()> metrics;
   };
 
   explicit StatePublisher(Options options);
@@ -63,6 +70,8 @@ class StatePublisher final : public Apiservers {
   void Start(Handlers handlers) override;
   void Publish(const std::string& server_uid, v1::PublishedServer state) override;
   void Remove(const std::string& server_uid) override;
+  void PublishPool(const v1::MCPPool& pool) override;
+  void RemovePool(const std::string& pool_uid) override;
   void Drain(const std::string& server_uid, int64_t incarnation) override;
   void EndDrain(const std::string& server_uid, bool goes_on) override;
   void Shutdown(absl::AnyInvocable<void()> done) override;
@@ -75,6 +84,13 @@ class StatePublisher final : public Apiservers {
   void Connect(Peer* peer);
   void Retry(Peer* peer);
   void Enqueue(Peer* peer, const std::string& server_uid);
+  void EnqueuePool(Peer* peer, const std::string& pool_uid);
+  void EnqueuePoolAll(const std::string& pool_uid);
+  void EnqueueHeartbeat(Peer* peer);
+  void Beat(Peer* peer);
+  void FillChange(Peer* peer, const std::string& server_uid, v1::Change* change);
+  void FillPoolChange(const std::string& pool_uid, v1::Change* change) const;
+  std::string Metrics() const;
   void EnqueueAll(const std::string& server_uid);
   // Tells the streams from which a route was kept during a drain.
   void EnqueueUnrouted(const std::string& server_uid);
@@ -93,6 +109,7 @@ class StatePublisher final : public Apiservers {
   bool stopped_ = false;
   std::vector<std::unique_ptr<Peer>> peers_;
   absl::flat_hash_map<std::string, v1::PublishedServer> state_;
+  absl::flat_hash_map<std::string, v1::MCPPool> pools_;
   absl::flat_hash_map<std::string, std::unique_ptr<DrainState>> drains_;
   ApiserverSet apiservers_;
   absl::AnyInvocable<void()> shutdown_done_;

@@ -236,7 +236,8 @@ class StatePublisherTest : public testing::Test {
                                                                           .channels = channels,
                                                                           .epoch = epoch,
                                                                           .identity = "controller-0",
-                                                                          .ns = "default"});
+                                                                          .ns = "default",
+                                                                          .metrics = metrics_});
   }
   void Start() {
     publisher_->Start({.on_apiservers = [this](const ApiserverSet& set) { set_ = set; },
@@ -282,6 +283,10 @@ class StatePublisherTest : public testing::Test {
       if (!request.change().server_deleted().empty()) {
         absl::StrAppend(&text, "deleted:", request.change().server_deleted(), " ");
       }
+      if (request.change().has_pool()) absl::StrAppend(&text, "pool:", request.change().pool().uid(), " ");
+      if (!request.change().pool_deleted().empty()) {
+        absl::StrAppend(&text, "pool-deleted:", request.change().pool_deleted(), " ");
+      }
       if (request.has_drain()) {
         absl::StrAppend(&text, request.drain().withdraw() ? "withdraw:" : "drain:", request.drain().server_uid(), "/",
                         request.drain().incarnation(), " ");
@@ -313,6 +318,7 @@ class StatePublisherTest : public testing::Test {
   RingingScheduler scheduler_{&bell_};
   NoJitter random_;
   std::list<FakeApiserver> apiservers_;
+  std::function<std::string()> metrics_;
   std::unique_ptr<StatePublisher> publisher_;
   ApiserverSet set_;
   std::vector<std::string> heard_;
@@ -407,6 +413,46 @@ TEST_F(StatePublisherTest, SilenceIsFilledWithHeartbeats) {
   UntilTold("hello end heartbeat ");
 }
 
+TEST_F(StatePublisherTest, HeartbeatsBringMetricsAtOnceAndGoOnWhileMuchHappens) {
+  int asked = 0;
+  metrics_ = [&] { return absl::StrCat("answer ", ++asked); };
+  Make(1);
+  StartAndConnect();
+  ASSERT_TRUE(UntilTold("hello end heartbeat "));
+  EXPECT_EQ(api().requests().back().heartbeat().metrics(), "answer 1");
+  for (int i = 0; i < 2; ++i) {
+    scheduler_.time().Advance(StatePublisher::kHeartbeat / 2);
+    publisher_->Publish("a", State("a", i + 1));
+  }
+  EXPECT_TRUE(Until([&] { return asked == 2; })) << Told();
+}
+
+TEST_F(StatePublisherTest, MetricsThatAreTooLongStayAway) {
+  metrics_ = [] { return std::string(StatePublisher::kMaxMetricsBytes + 1, 'x'); };
+  Make(1);
+  StartAndConnect();
+  ASSERT_TRUE(UntilTold("hello end heartbeat "));
+  EXPECT_EQ(api().requests().back().heartbeat().metrics(), "");
+}
+
+TEST_F(StatePublisherTest, PoolsAreInTheSnapshotAndFollowTheirChanges) {
+  v1::MCPPool pool;
+  pool.set_uid("p");
+  pool.set_resource_version("1");
+  Make(1);
+  publisher_->PublishPool(pool);
+  publisher_->Publish("a", State("a"));
+  StartAndConnect();
+  ASSERT_TRUE(UntilTold("hello pool:p routed:a end "));
+  publisher_->PublishPool(pool);  // no change
+  pool.set_resource_version("2");
+  publisher_->PublishPool(pool);
+  ASSERT_TRUE(UntilTold("hello pool:p routed:a end pool:p "));
+  EXPECT_EQ(api().requests().back().change().pool().resource_version(), "2");
+  publisher_->RemovePool("p");
+  UntilTold("hello pool:p routed:a end pool:p pool-deleted:p ");
+}
+
 TEST_F(StatePublisherTest, ADrainNeedsEveryApiserversYes) {
   Make(2);
   publisher_->Publish("a", State("a"));
@@ -442,7 +488,7 @@ TEST_F(StatePublisherTest, AnApiserverThatDoesNotAnswerIsBusy) {
   scheduler_.time().Advance(StatePublisher::kDrainTimeout);
   ASSERT_TRUE(UntilHeard("refused a/1: an apiserver did not answer in time"));
   Answer("a", 1, true);  // late
-  UntilTold("hello routed:a end drain:a/1 withdraw:a/1 ");
+  UntilTold("hello routed:a end drain:a/1 heartbeat withdraw:a/1 ");
   EXPECT_EQ(heard_.size(), 1u);
 }
 

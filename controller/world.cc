@@ -38,15 +38,18 @@ class World::Cut final : public kube::Cluster {
   }
   void Create(const kube::Kind& kind, Object object, kube::Callback<Object> done) override {
     if (!Count(kind)) return;
+    if (Fails(kind)) return done(world_->write_failure);
     cluster_->Create(kind, std::move(object), Alive(std::move(done)));
   }
   void Patch(const kube::ObjectRef& ref, Json patch, kube::PatchOptions options,
              kube::Callback<Object> done) override {
     if (!Count(ref.kind)) return;
+    if (Fails(ref.kind)) return done(world_->write_failure);
     cluster_->Patch(ref, std::move(patch), std::move(options), Alive(std::move(done)));
   }
   void Delete(const kube::ObjectRef& ref, kube::DeleteOptions options, kube::DoneCallback done) override {
     if (!Count(ref.kind)) return;
+    if (Fails(ref.kind)) return done(world_->write_failure);
     cluster_->Delete(ref, std::move(options), Alive(std::move(done)));
   }
   std::unique_ptr<kube::Watch> StartWatch(const kube::Kind& kind, const std::string& ns, kube::WatchOptions options,
@@ -69,6 +72,7 @@ class World::Cut final : public kube::Cluster {
     if (world_->cut_after_ > 0 && --world_->cut_after_ == 0) dead_ = true;
     return true;
   }
+  bool Fails(const kube::Kind& kind) const { return !world_->write_failure.ok() && kind != kube::EventKind(); }
   template <class Callback>
   Callback Alive(Callback done) {
     return [this, done = std::move(done)](auto result) mutable {
@@ -107,6 +111,7 @@ class World::Link final : public Apiservers {
   void Start(Handlers handlers) override {
     handlers_ = std::move(handlers);
     world_->published_ = snapshot_;
+    world_->published_pools_ = pools_snapshot_;
     Later([this] { Connect(); });
   }
   void Connect() {
@@ -134,10 +139,15 @@ class World::Link final : public Apiservers {
     world_->published_.erase(uid);
     world_->demands_.erase(uid);
   }
+  void PublishPool(const v1::MCPPool& pool) override { Pools()[pool.uid()] = pool; }
+  void RemovePool(const std::string& uid) override { Pools().erase(uid); }
   void Drain(const std::string& uid, int64_t incarnation) override {
     ++world_->drains_asked_;
     Later([this, uid, incarnation] {
-      const bool busy = world_->apiservers_busy || world_->activity_[uid].calls > 0 || !world_->apiservers_there;
+      const auto state = world_->published_.find(uid);
+      const bool secretly = state != world_->published_.end() &&
+                            world_->secretly_busy.contains(state->second.server().name());
+      const bool busy = world_->apiservers_busy || secretly || world_->activity_[uid].calls > 0 || !world_->apiservers_there;
       handlers_.on_drain(uid, incarnation, !busy, busy ? "a call is in flight" : "");
     });
   }
@@ -173,6 +183,9 @@ class World::Link final : public Apiservers {
     }
     Later([this, discovery] { handlers_.on_discovery(discovery); });
   }
+  std::map<std::string, v1::MCPPool>& Pools() {
+    return handlers_.on_apiservers ? world_->published_pools_ : pools_snapshot_;
+  }
   void Later(std::function<void()> task) {
     world_->scheduler_.Post([task = std::move(task), alive = std::weak_ptr<bool>(alive_)] {
       if (!alive.expired()) task();
@@ -182,6 +195,7 @@ class World::Link final : public Apiservers {
   World* const world_;
   Handlers handlers_;
   std::map<std::string, v1::PublishedServer> snapshot_;
+  std::map<std::string, v1::MCPPool> pools_snapshot_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -354,6 +368,18 @@ void World::PatchServer(const std::string& name, Json spec) {
   ASSERT_TRUE(patched.ok()) << patched.status();
 }
 
+void World::PatchPool(const std::string& name, Json spec) {
+  const auto patched =
+      kube::AwaitPatch(*cluster_, {kube::MCPPoolKind(), "default", name}, {{"spec", std::move(spec)}});
+  ASSERT_TRUE(patched.ok()) << patched.status();
+}
+
+void World::Annotate(const std::string& name, const std::string& annotation, const std::string& value) {
+  const auto patched = kube::AwaitPatch(*cluster_, {kube::MCPServerKind(), "default", name},
+                                        {{"metadata", {{"annotations", {{annotation, value}}}}}});
+  ASSERT_TRUE(patched.ok()) << patched.status();
+}
+
 void World::Delete(const kube::Kind& kind, const std::string& name) {
   const absl::Status deleted = kube::AwaitDelete(*cluster_, {kind, "default", name});
   ASSERT_TRUE(deleted.ok()) << deleted;
@@ -396,6 +422,13 @@ const v1::Condition* World::Condition(const std::string& name, const std::string
 }
 
 std::vector<Object> World::Pods() { return kube::AwaitList(*cluster_, kube::PodKind(), "default")->items; }
+
+v1::MCPPool World::PublishedPool(const std::string& name) {
+  for (const auto& [uid, pool] : published_pools_) {
+    if (pool.name() == name) return pool;
+  }
+  return v1::MCPPool();
+}
 
 v1::PublishedServer World::Published(const std::string& name) { return published_[Server(name).uid()]; }
 

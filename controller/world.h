@@ -53,6 +53,8 @@ class World {
   void CreateServer(const std::string& name, kube::Json spec = {});
   void CreatePool(const std::string& name, kube::Json spec);
   void PatchServer(const std::string& name, kube::Json spec);
+  void PatchPool(const std::string& name, kube::Json spec);
+  void Annotate(const std::string& name, const std::string& annotation, const std::string& value);
   void Delete(const kube::Kind& kind, const std::string& name);
   // Clients wait for the server until it is routed.
   void Demand(const std::string& name);
@@ -68,13 +70,16 @@ class World {
   std::vector<kube::Object> Pods();
   // What the apiservers were last told of the server.
   v1::PublishedServer Published(const std::string& name);
+  v1::MCPPool PublishedPool(const std::string& name);
 
   // How the world behaves.
   bool kubelet_works = true;      // Pods are started and stopped
   std::set<std::string> crashing; // servers whose containers do not start
   std::set<std::string> rude;     // servers whose handshake fails
   std::set<std::string> silent;   // servers that do not answer theirs
+  absl::Status write_failure;     // of every write of a controller, but of Events
   bool apiservers_busy = false;   // drains are refused
+  std::set<std::string> secretly_busy;  // servers whose drains are
   bool apiservers_there = true;   // for controllers that begin
   std::string process = "api-1";
 
@@ -125,6 +130,7 @@ class World {
   };
   std::map<std::string, Activity> activity_;  // by uid, of the present process
   std::map<std::string, v1::PublishedServer> published_;
+  std::map<std::string, v1::MCPPool> published_pools_;
   v1::MCPServer server_;  // of the last Condition()
 };
 
