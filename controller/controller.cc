@@ -32,6 +32,22 @@ constexpr absl::Duration kBeginRetry = absl::Seconds(1);
 // a client is served soon after that.
 constexpr int kCannotWriteRetrySeconds = 10;
 
+const char* VerbName(Write::Verb verb) {
+  switch (verb) {
+    case Write::Verb::kCreate:
+      return "create";
+    case Write::Verb::kPatch:
+      return "patch";
+    case Write::Verb::kPatchStatus:
+      return "patch_status";
+    case Write::Verb::kConfirmAbsent:
+      return "get";
+    case Write::Verb::kDelete:
+      return "delete";
+  }
+  return "";
+}
+
 v1::Unavailable CannotWrite(const absl::Status& why) {
   v1::Unavailable unavailable;
   const bool full = absl::IsResourceExhausted(why);
@@ -68,6 +84,7 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Create(Options options) 
 
 Controller::Controller(Options options)
     : options_(std::move(options)),
+      metrics_(options_.registry),
       servers_informer_(InformerOptions(options_.scheduler, options_.cluster, options_.ns, options_.random,
                                         kube::MCPServerKind(), "")),
       pools_informer_(InformerOptions(options_.scheduler, options_.cluster, options_.ns, options_.random,
@@ -76,10 +93,16 @@ Controller::Controller(Options options)
                                      kube::PodKind(), kServerLabel)),
       services_informer_(InformerOptions(options_.scheduler, options_.cluster, options_.ns, options_.random,
                                          kube::ServiceKind(), kServerLabel)),
-      queue_({.scheduler = options_.scheduler, .process = [this](const std::string& key) { Process(key); }}),
+      queue_({.scheduler = options_.scheduler,
+              .process = [this](const std::string& key) { Process(key); },
+              .on_added = [this] { metrics_.KeyAdded(queue_.depth()); },
+              .on_begun = [this](absl::Duration waited) { metrics_.KeyBegun(queue_.depth(), waited); }}),
       executor_({.scheduler = options_.scheduler,
                  .cluster = options_.cluster,
-                 .on_object = [this](kube::Object object) { OnObject(std::move(object)); }}),
+                 .on_object = [this](kube::Object object) { OnObject(std::move(object)); },
+                 .on_write = [this](const Write& write, const absl::Status& status) {
+                   metrics_.Wrote(VerbName(write.verb), write.ref.kind.kind, status);
+                 }}),
       events_({.scheduler = options_.scheduler,
                .cluster = options_.cluster,
                .random = options_.random,
@@ -92,7 +115,10 @@ Controller::Controller(Options options)
                                                                            .channels = options_.apiservers,
                                                                            .epoch = options_.epoch,
                                                                            .identity = options_.identity,
-                                                                           .ns = options_.ns});
+                                                                           .ns = options_.ns,
+                                                                           .metrics = [this] {
+                                                                             return metrics_.Text();
+                                                                           }});
   }
 }
 
@@ -177,11 +203,16 @@ void Controller::StartPublishing() {
 // ---- Work ----
 
 void Controller::Process(const std::string& key) {
+  in_work_[key] = options_.scheduler->Now();
   if (absl::StartsWith(key, kPoolKey)) return ProcessPool(key, key.substr(sizeof(kPoolKey) - 1));
   return ProcessServer(key, key.substr(sizeof(kServerKey) - 1));
 }
 
 void Controller::End(const std::string& key, const absl::Status& status) {
+  if (auto began = in_work_.extract(key)) {
+    metrics_.Reconciled(absl::StartsWith(key, kPoolKey) ? "mcppool" : "mcpserver", status,
+                        options_.scheduler->Now() - began.mapped());
+  }
   if (status.ok()) {
     queue_.Forget(key);
   } else {
@@ -277,6 +308,7 @@ void Controller::ProcessServer(const std::string& key, const std::string& name) 
   const ServerSnapshot seen = Observe(*server);
   ServerPlan plan = DecideServer(seen);
   const std::string uid = server->resource.uid();
+  Transition transition = CountDecision(seen, plan);
   server->memory = std::move(plan.memory);
   server->starting = plan.starts;
   server->look_again = plan.look_again;
@@ -298,16 +330,39 @@ void Controller::ProcessServer(const std::string& key, const std::string& name) 
   TellPool(server, WorkQueue::kNormal);
   const bool writes = !plan.writes.empty();
   executor_.Run(std::move(plan.writes),
-                [this, key, uid, writes, events = std::move(plan.events)](Executor::Outcome outcome) {
+                [this, key, uid, writes, events = std::move(plan.events),
+                 transition = std::move(transition)](Executor::Outcome outcome) {
                   Server* const written = writes ? FindServerByUid(uid) : nullptr;
                   if (written != nullptr) OnWritten(written, outcome.status);
-                  OnServerPlanDone(key, uid, events, outcome);
+                  OnServerPlanDone(key, uid, events, transition, outcome);
                 });
 }
 
+Controller::Transition Controller::CountDecision(const ServerSnapshot& seen, const ServerPlan& plan) {
+  const v1::MCPServerStatus& before = seen.server.status();
+  const v1::MCPServerStatus& after = plan.published.server().status();
+  if (plan.memory.failed_incarnation != seen.memory.failed_incarnation) {
+    metrics_.StartFailed(plan.memory.failure_reason);
+  }
+  if (seen.memory.demanded && !plan.memory.demanded && after.phase() == "Ready") {
+    metrics_.Woke(seen.now - seen.memory.demanded_since);
+  }
+  const auto reason = [&](const char* type) {
+    const v1::Condition* condition = FindCondition(after.conditions(), type);
+    return condition == nullptr ? std::string() : condition->reason();
+  };
+  Transition transition;
+  if (after.incarnation() > before.incarnation()) transition.started = reason(kRequested);
+  if (after.phase() == "Stopping" && before.phase() != "Stopping") transition.stopped = reason(kReady);
+  return transition;
+}
+
 void Controller::OnServerPlanDone(const std::string& key, const std::string& uid,
-                                  const std::vector<EventNote>& events, const Executor::Outcome& outcome) {
+                                  const std::vector<EventNote>& events, const Transition& transition,
+                                  const Executor::Outcome& outcome) {
   Server* const server = FindServerByUid(uid);
+  if (outcome.status.ok() && !transition.started.empty()) metrics_.Started(transition.started);
+  if (outcome.status.ok() && !transition.stopped.empty()) metrics_.Stopped(transition.stopped);
   if (server != nullptr) {
     server->starting = false;
     if (outcome.pod_name_taken) server->memory.name_taken = server->resource.status().incarnation();

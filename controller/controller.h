@@ -18,6 +18,7 @@
 #include "controller/apiservers.h"
 #include "controller/decide.h"
 #include "controller/executor.h"
+#include "controller/metrics.h"
 #include "grpcpp/channel.h"
 #include "kube/cluster.h"
 #include "kube/event_recorder.h"
@@ -59,6 +60,8 @@ class Controller {
     Random* random = Random::System();
     // Whether the cluster runs images; the embedded one runs commands.
     bool runs_images = false;
+    // Where it counts what it does, besides telling apiservers; may be null.
+    prometheus::Registry* registry = nullptr;
     // Takes the place of streams over `apiservers`. For tests.
     std::unique_ptr<Apiservers> fake_apiservers = nullptr;
   };
@@ -106,8 +109,15 @@ class Controller {
   void ProcessPool(const std::string& key, const std::string& name);
   void ApplyPoolPlan(const std::string& name, const std::vector<PoolMember>& members, const PoolPlan& plan);
   void ProcessServer(const std::string& key, const std::string& name);
+  // What a plan means for metrics once it is carried out: reasons, or "".
+  struct Transition {
+    std::string started;
+    std::string stopped;
+  };
+  // Counts what holds whatever becomes of the plan; returns the rest.
+  Transition CountDecision(const ServerSnapshot& seen, const ServerPlan& plan);
   void OnServerPlanDone(const std::string& key, const std::string& uid, const std::vector<EventNote>& events,
-                        const Executor::Outcome& outcome);
+                        const Transition& transition, const Executor::Outcome& outcome);
   // Notes that what was to be written for a server was, or why not.
   void OnWritten(Server* server, const absl::Status& status);
   void End(const std::string& key, const absl::Status& status);
@@ -132,6 +142,7 @@ class Controller {
   void FinishShutdown();
 
   Options options_;
+  Metrics metrics_;
   kube::Informer servers_informer_;
   kube::Informer pools_informer_;
   kube::Informer pods_informer_;
@@ -145,6 +156,8 @@ class Controller {
 
   absl::flat_hash_map<std::string, std::unique_ptr<Server>> servers_;
   absl::flat_hash_map<std::string, std::string> names_by_uid_;
+  // Keys in work, and since when.
+  absl::flat_hash_map<std::string, absl::Time> in_work_;
   // Those that exist, and those that are only named by servers.
   std::map<std::string, Pool> pools_;
 

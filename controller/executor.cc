@@ -58,6 +58,7 @@ void Executor::Next(std::shared_ptr<Plan> plan) {
     case Write::Verb::kDelete:
       return cluster->Delete(write.ref, {.uid = write.uid, .resource_version = ""},
                              Here<absl::Status>([this, plan](absl::Status deleted) {
+                               Wrote(*plan, deleted);
                                // Not there any more, or another by now: it is gone.
                                if (!deleted.ok() && !absl::IsNotFound(deleted) && !absl::IsAborted(deleted)) {
                                  return Refresh(plan, std::move(deleted));
@@ -68,8 +69,13 @@ void Executor::Next(std::shared_ptr<Plan> plan) {
   }
 }
 
+void Executor::Wrote(const Plan& plan, const absl::Status& status) const {
+  if (options_.on_write) options_.on_write(plan.current(), status);
+}
+
 void Executor::OnAnswer(const std::shared_ptr<Plan>& plan, absl::StatusOr<kube::Object> answer) {
   const Write& write = plan->current();
+  if (write.verb != Write::Verb::kConfirmAbsent) Wrote(*plan, answer.status());
   if (write.verb == Write::Verb::kConfirmAbsent) {
     // A namesake of somebody else's is none of our business.
     if (answer.ok() && answer->controller_uid() == write.uid) {

@@ -34,6 +34,8 @@ class Executor {
     kube::Cluster* cluster = nullptr;
     // Every object that the cluster answers with.
     std::function<void(kube::Object)> on_object;
+    // Optional: every write, and what became of it.
+    std::function<void(const Write&, const absl::Status&)> on_write = nullptr;
   };
   explicit Executor(Options options) : options_(std::move(options)) {}
 
@@ -49,6 +51,7 @@ class Executor {
   struct Plan;
 
   void Next(std::shared_ptr<Plan> plan);
+  void Wrote(const Plan& plan, const absl::Status& status) const;
   void OnAnswer(const std::shared_ptr<Plan>& plan, absl::StatusOr<kube::Object> answer);
   // Reads what the failed write was about.
   void Refresh(std::shared_ptr<Plan> plan, absl::Status why);

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
 #include "common/annotations.h"
 #include "controller/controller.h"
 #include "controller/status.h"
@@ -299,6 +300,30 @@ TEST_F(PoolTest, AClusterThatIsAwayIsToldToWhoWaits) {
   EXPECT_FALSE(world_.Published("a").has_unavailable()) << "nobody waits any more: the next may try";
   world_.write_failure = absl::OkStatus();
   Wake("a");
+}
+
+TEST_F(PoolTest, WhatIsDoneIsCounted) {
+  world_.CreatePool("one", {{"maxServersActive", 1}, {"defaultIdleTimeout", 60}});
+  for (const char* name : {"a", "b"}) Declare(name, {{"pool", "one"}});
+  Wake("a");
+  Wake("b");
+  world_.crashing.insert("c");
+  world_.CreateServer("c", {{"startupTimeout", 5}});
+  UntilPhase("b", "Asleep");
+  const std::string text = world_.Metrics();
+  for (const char* line : {
+           "unmcp_controller_starts_total{reason=\"Discovery\"} ",
+           "unmcp_controller_starts_total{reason=\"Clients\"} 2",
+           "unmcp_controller_stops_total{reason=\"GaveWay\"} 1",
+           "unmcp_controller_stops_total{reason=\"Idle\"} 3",
+           "unmcp_controller_start_failures_total{reason=\"CrashLoopBackOff\"} ",
+           "unmcp_controller_wake_seconds_count 2",
+           "unmcp_controller_writes_total{code=\"OK\",kind=\"Pod\",verb=\"create\"} ",
+           "controller_runtime_reconcile_total{controller=\"mcppool\",result=\"success\"} ",
+           "workqueue_adds_total",
+       }) {
+    EXPECT_TRUE(absl::StrContains(text, line)) << line << "\nis not in\n" << text;
+  }
 }
 
 TEST_F(PoolTest, ADeletedPoolTakesItsServersAndTheDefaultIsMadeByARestart) {

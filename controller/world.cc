@@ -10,6 +10,7 @@
 #include "controller/status.h"
 #include "glog/logging.h"
 #include "gtest/gtest.h"
+#include "prometheus/text_serializer.h"
 #include "proto/schema/crd.h"
 
 namespace unmcp::controller {
@@ -154,8 +155,12 @@ class World::Link final : public Apiservers {
   void EndDrain(const std::string&, bool) override {}
   void Shutdown(absl::AnyInvocable<void()> done) override { done(); }
 
-  void Demand(const std::string& uid) { handlers_.on_demand(uid); }
+  // Not connected yet: Connect tells.
+  void Demand(const std::string& uid) {
+    if (handlers_.on_demand) handlers_.on_demand(uid);
+  }
   void Tell(const std::string& uid) {
+    if (!handlers_.on_activity) return;
     const World::Activity& activity = world_->activity_[uid];
     v1::Activity message;
     message.set_server_uid(uid);
@@ -231,7 +236,8 @@ void World::StartController() {
   auto link = std::make_unique<Link>(this);
   link_ = link.get();
   auto controller = Controller::Create({.scheduler = &scheduler_, .cluster = cut_.get(), .ns = "default",
-                                        .random = &random_, .fake_apiservers = std::move(link)});
+                                        .random = &random_, .registry = &registry_,
+                                        .fake_apiservers = std::move(link)});
   CHECK(controller.ok()) << controller.status();
   controller_ = *std::move(controller);
   controller_->Start();
@@ -422,6 +428,8 @@ const v1::Condition* World::Condition(const std::string& name, const std::string
 }
 
 std::vector<Object> World::Pods() { return kube::AwaitList(*cluster_, kube::PodKind(), "default")->items; }
+
+std::string World::Metrics() { return prometheus::TextSerializer().Serialize(registry_.Collect()); }
 
 v1::MCPPool World::PublishedPool(const std::string& name) {
   for (const auto& [uid, pool] : published_pools_) {

@@ -17,6 +17,7 @@
 #include "controller/controller.h"
 #include "kube/await.h"
 #include "kube/embedded/embedded_cluster.h"
+#include "prometheus/registry.h"
 
 namespace unmcp::controller {
 
@@ -58,6 +59,7 @@ class World {
   void Delete(const kube::Kind& kind, const std::string& name);
   // Clients wait for the server until it is routed.
   void Demand(const std::string& name);
+  bool Waits(const std::string& name) { return demands_.contains(Server(name).uid()); }
   // A client's message.
   void Use(const std::string& name, int calls_in_flight = 0);
 
@@ -88,6 +90,8 @@ class World {
   size_t most_pods() const { return most_pods_; }
   int drains_asked() const { return drains_asked_; }
 
+  // What controllers counted.
+  std::string Metrics();
   kube::EmbeddedCluster& cluster() { return *cluster_; }
   SimulatedScheduler& scheduler() { return scheduler_; }
   void RestartController();
@@ -105,6 +109,7 @@ class World {
 
   SimulatedScheduler scheduler_;
   PredictableRandom random_;
+  prometheus::Registry registry_;
   std::string dir_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<kube::EmbeddedCluster> cluster_;

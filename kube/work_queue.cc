@@ -10,6 +10,7 @@ WorkQueue::WorkQueue(Options options)
 void WorkQueue::Add(const std::string& key, Priority priority) {
   if (shut_down_) return;
   Entry& entry = entries_[key];
+  bool added = false;
   if (entry.queued) {
     if (priority <= entry.priority) return;
     if (!entry.processing) ready_.erase(TurnOf(key, entry));
@@ -18,9 +19,12 @@ void WorkQueue::Add(const std::string& key, Priority priority) {
     entry.queued = true;
     entry.priority = priority;
     entry.turn = ++last_turn_;
+    entry.queued_at = options_.scheduler->Now();
+    added = true;
   }
+  if (!entry.processing) ready_.insert(TurnOf(key, entry));
+  if (added && options_.on_added) options_.on_added();
   if (entry.processing) return;
-  ready_.insert(TurnOf(key, entry));
   SchedulePump();
 }
 
@@ -108,6 +112,7 @@ void WorkQueue::Pump() {
     entry.queued = false;
     entry.processing = true;
     ++in_work_;
+    if (options_.on_begun) options_.on_begun(options_.scheduler->Now() - entry.queued_at);
     options_.process(key);
   }
 }

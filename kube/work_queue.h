@@ -5,6 +5,7 @@
 #define UNMCP_KUBE_WORK_QUEUE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -55,6 +56,11 @@ class WorkQueue {
     // Keys in work at once. Work waits on the API server, not on the CPU, so
     // that one would be slow; 64 requests in flight do not trouble any.
     int max_concurrent = 64;
+    // Optional, for metrics: a key was added that had not been waiting; and one
+    // begins to be worked on after it has waited so long. Called from inside Add
+    // and before `process`: they only look.
+    std::function<void()> on_added = nullptr;
+    std::function<void(absl::Duration waited)> on_begun = nullptr;
   };
   explicit WorkQueue(Options options);
 
@@ -81,6 +87,7 @@ class WorkQueue {
     // Added while processing, or in ready_: with which priority and turn.
     Priority priority = kLow;
     uint64_t turn = 0;
+    absl::Time queued_at = absl::InfinitePast();
     int failures = 0;
     absl::Time due = absl::InfiniteFuture();
     Priority due_priority = kNormal;

@@ -31,6 +31,25 @@ TEST_F(WorkQueueTest, ManyAddsOneLook) {
   EXPECT_EQ(Begun(), Keys{"a"});
 }
 
+TEST_F(WorkQueueTest, TellsHowManyKeysCameAndHowLongTheyWaited) {
+  int added = 0;
+  std::vector<absl::Duration> waited;
+  WorkQueue queue({.scheduler = &scheduler_,
+                   .process = [](const std::string&) {},
+                   .max_concurrent = 1,
+                   .on_added = [&] { ++added; },
+                   .on_begun = [&](absl::Duration time) { waited.push_back(time); }});
+  queue.Add("a");
+  queue.Add("b");
+  queue.Add("b", WorkQueue::kHigh);
+  EXPECT_EQ(added, 2);
+  Run();
+  scheduler_.Advance(absl::Seconds(3));
+  queue.Done("b");
+  Run();
+  EXPECT_EQ(waited, (std::vector<absl::Duration>{absl::ZeroDuration(), absl::Seconds(3)}));
+}
+
 TEST_F(WorkQueueTest, NeverTwoWorkersOnOneKey) {
   queue_.Add("a");
   Run();
