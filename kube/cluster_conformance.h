@@ -82,6 +82,24 @@ class ClusterConformance : public testing::TestWithParam<ClusterFactory> {
   const std::string ns_;
 };
 
+// The same for a cluster whose nodes run Pods: containers of the image busybox,
+// whose command is a script for sh.
+class PodConformance : public testing::TestWithParam<ClusterFactory> {
+ protected:
+  PodConformance();
+
+  // Runs `script`; in it $$ stands for $, as in every command of a container.
+  void Run(const std::string& name, const std::string& script, const Json& container = Json::object(),
+           const Json& spec = Json::object());
+  // The first state of the Pod, since the test began, that is as wanted.
+  Object WaitFor(const std::string& name, const std::function<bool(const Object&)>& wanted);
+
+  const std::unique_ptr<ClusterUnderTest> under_test_;
+  Cluster& cluster_;
+  const std::string ns_;
+  std::unique_ptr<WatchRecorder> watch_;
+};
+
 }  // namespace unmcp::kube
 
 #endif  // UNMCP_KUBE_CLUSTER_CONFORMANCE_H_
