@@ -1,6 +1,5 @@
 #include "bridge/supervisor_helper.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
@@ -17,12 +16,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "bridge/process_table.h"
 #include "bridge/supervisor_wire.h"
 
 namespace unmcp::bridge {
@@ -31,14 +30,6 @@ namespace {
 // The pause, while killing, before looking again for processes that have
 // become ours meanwhile: as long as a round of killing takes.
 constexpr useconds_t kKillRoundMicros = 2000;
-
-// Rounds of killing what a process left behind: each needs a fork to escape it,
-// and a process that does nothing but fork is not waited for.
-constexpr int kMaxDescendantRounds = 20;
-
-// How much of an environment is searched for our marker: the kernel's limit on
-// arguments and environment together is 2 MB by default.
-constexpr size_t kMaxEnvironmentBytes = 2 * 1024 * 1024;
 
 struct ExecFailure {
   Step step;
@@ -257,7 +248,9 @@ class Helper {
       if (it == children_.end()) continue;
       const uint64_t id = it->second.id;
       children_.erase(it);
-      KillDescendants(id);
+      // What it left behind outside its group made a session of its own, and is
+      // our child now, or below one.
+      KillMarked(ProcessMarker(getpid(), id));
       Send({Report::kExited, pid, id, status, Step::kExec});
     }
   }
@@ -285,46 +278,6 @@ class Helper {
     ForEachProcess([self](pid_t pid) {
       if (ParentOf(pid) == self) kill(pid, SIGKILL);
     });
-  }
-
-  // What a process started and left behind outside its group: it made a session
-  // of its own, and is our child now, or below one. It is known by the marker
-  // in its environment.
-  static void KillDescendants(uint64_t id) {
-    const std::string marker = ProcessMarker(getpid(), id);
-    for (int round = 0; round < kMaxDescendantRounds; ++round) {
-      bool found = false;
-      ForEachProcess([&](pid_t pid) {
-        if (!HasMarker(pid, marker)) return;
-        found = true;
-        kill(pid, SIGKILL);
-      });
-      if (!found) return;
-    }
-  }
-
-  template <class Visit>
-  static void ForEachProcess(Visit visit) {
-    DIR* proc = opendir("/proc");
-    if (proc == nullptr) return;
-    while (const dirent* entry = readdir(proc)) {
-      if (const pid_t pid = std::atoi(entry->d_name); pid > 0) visit(pid);
-    }
-    closedir(proc);
-  }
-
-  static bool HasMarker(pid_t pid, const std::string& marker) {
-    const std::string path = "/proc/" + std::to_string(pid) + "/environ";
-    const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return false;
-    std::string environment(1, '\0');  // so that each string stands between NULs
-    char buffer[16 * 1024];
-    ssize_t n;
-    while (environment.size() < kMaxEnvironmentBytes && (n = read(file.get(), buffer, sizeof(buffer))) > 0) {
-      environment.append(buffer, static_cast<size_t>(n));
-    }
-    const std::string string = '\0' + marker + '\0';
-    return environment.find(string) != std::string::npos;
   }
 
   // 0 when there is no such process. A child of ours cannot become somebody

@@ -67,8 +67,11 @@ class UpImpl final : public Up {
     UNMCP_RETURN_IF_ERROR(EvictPods());
     supervisor_->Start(&node_loop_);
     UNMCP_ASSIGN_OR_RETURN(
-        node_, kube::EmbeddedNode::Create(
-                   {.loop = &node_loop_, .cluster = cluster_.get(), .supervisor = supervisor_.get(), .ns = options_.ns}));
+        node_, kube::EmbeddedNode::Create({.loop = &node_loop_,
+                                           .cluster = cluster_.get(),
+                                           .supervisor = supervisor_.get(),
+                                           .ns = options_.ns,
+                                           .data_dir = options_.data_dir}));
     cluster_->SetNode(node_.get());
     UNMCP_ASSIGN_OR_RETURN(apiserver_, apiserver::ApiServer::Create({.loop = &data_loop_,
                                                                      .cluster = cluster_.get(),

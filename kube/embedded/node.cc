@@ -1,13 +1,31 @@
 #include "kube/embedded/node.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "bridge/process_table.h"
+#include "glog/logging.h"
 
 namespace unmcp::kube {
+
+namespace {
+
+constexpr char kMarkerName[] = "UNMCP_NODE=";
+
+// Tells servers over this directory from others: its path may be another one
+// tomorrow, or in another container. "" for no directory.
+std::string MarkerOf(const std::string& data_dir) {
+  struct stat info;
+  if (data_dir.empty() || stat(data_dir.c_str(), &info) != 0) return "";
+  return absl::StrCat(kMarkerName, info.st_dev, ".", info.st_ino);
+}
+
+}  // namespace
 
 std::vector<std::string> OwnEnvironment() {
   std::vector<std::string> variables;
@@ -39,7 +57,15 @@ absl::StatusOr<std::unique_ptr<EmbeddedNode>> EmbeddedNode::Create(Options optio
       options.random == nullptr || options.ns.empty()) {
     return absl::InvalidArgumentError("EmbeddedNode: loop, cluster, supervisor, random and ns have to be given");
   }
-  for (const pid_t pid : {getpid(), options.supervisor->helper_pid()}) options.cgroups.own_processes.push_back(pid);
+  const std::vector<pid_t> ours = {getpid(), options.supervisor->helper_pid()};
+  if (const std::string marker = MarkerOf(options.data_dir); !marker.empty()) {
+    if (const int killed = bridge::KillMarked(marker, ours); killed > 0) {
+      LOG(WARNING) << "killed " << killed << " processes that the unmcp before had left";
+    }
+    std::erase_if(options.environment, [](const std::string& each) { return absl::StartsWith(each, kMarkerName); });
+    options.environment.push_back(marker);
+  }
+  options.cgroups.own_processes = ours;
   auto cgroups = Cgroups::Create(options.cgroups);
   std::unique_ptr<EmbeddedNode> node(new EmbeddedNode(std::move(options), std::move(cgroups)));
   node->options_.loop->Post([node = node.get(), alive = std::weak_ptr<bool>(node->alive_)] {

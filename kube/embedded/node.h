@@ -78,13 +78,18 @@ class EmbeddedNode final : public NodeRuntime {
     std::string ns;
     std::vector<std::string> environment = OwnEnvironment();
     size_t log_bytes = kLogBytes;
+    // The cluster's, which only one unmcp has at a time: processes that another
+    // had started over it, and that have survived it, are killed first. They
+    // are known by UNMCP_NODE in their environment. "" for no such thing.
+    std::string data_dir = {};
     // For resources.limits. Where these are not to be had, the processes' own
     // limits have to do; the Pod's condition unmcp.dev/LimitsEnforced says so.
     Cgroups::Options cgroups = {};
   };
 
   // INVALID_ARGUMENT when an option is missing. Any thread. Waits a moment for
-  // processes that an unmcp that was killed has left, see Cgroups::Create.
+  // processes that an unmcp that was killed together with its supervisor has
+  // left, see Cgroups::Create.
   static absl::StatusOr<std::unique_ptr<EmbeddedNode>> Create(Options options);
 
   void Attach(const std::string& pod_uid, AttachOptions options, Callback<std::unique_ptr<Attachment>> done) override;

@@ -1,10 +1,16 @@
 #include "kube/embedded/node.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -16,6 +22,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "bridge/fd.h"
 #include "bridge/supervisor.h"
 #include "common/event_loop.h"
 #include "common/mutex.h"
@@ -23,6 +30,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kube/await.h"
+#include "kube/cluster_conformance.h"
 #include "kube/embedded/embedded_cluster.h"
 
 namespace unmcp::kube {
@@ -49,12 +57,35 @@ std::string WaitingReason(const Object& pod) {
 }
 std::string WaitingMessage(const Object& pod) { return Container(pod)["state"]["waiting"].value("message", ""); }
 std::string Phase(const Object& pod) { return pod.status().value("phase", ""); }
-std::string Ready(const Object& pod) {
-  for (const Json& condition : pod.status()["conditions"]) {
-    if (condition["type"] == "Ready") return condition["status"];
+Json Condition(const Object& pod, const std::string& type) {
+  for (const Json& condition : pod.status().value("conditions", Json::array())) {
+    if (condition["type"] == type) return condition;
   }
-  return "";
+  return Json::object();
 }
+std::string Ready(const Object& pod) { return Condition(pod, "Ready").value("status", ""); }
+
+// Listens on 127.0.0.1 and answers nobody.
+class Listener {
+ public:
+  explicit Listener(int port = 0) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in name = {};
+    name.sin_family = AF_INET;
+    name.sin_port = htons(static_cast<uint16_t>(port));
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(name);
+    EXPECT_EQ(bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
+    EXPECT_EQ(listen(fd_.get(), 16), 0);
+    EXPECT_EQ(getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
+    port_ = ntohs(name.sin_port);
+  }
+  int port() const { return port_; }
+  void Close() { fd_ = bridge::Fd(); }
+
+ private:
+  bridge::Fd fd_;
+  int port_ = 0;
+};
 
 // Who is attached to a container.
 class Client : public AttachHandler {
@@ -109,9 +140,12 @@ class Client : public AttachHandler {
   std::optional<absl::Status> closed_;
 };
 
+// A place without cgroups, whatever this machine has.
+Cgroups::Options NoCgroups() { return {.root = "/no/such/directory", .own_cgroup = "/", .own_processes = {}}; }
+
 // One run of unmcp, as far as Pods are concerned.
 struct Unmcp {
-  explicit Unmcp(const std::string& dir)
+  explicit Unmcp(const std::string& dir, Cgroups::Options cgroups = NoCgroups())
       : supervisor(*bridge::Supervisor::Launch()), cluster(*EmbeddedCluster::Create({.data_dir = dir, .crds = {}})) {
     supervisor->Start(&loop);
     loop.Start();
@@ -122,7 +156,9 @@ struct Unmcp {
                                   .cluster = cluster.get(),
                                   .supervisor = supervisor.get(),
                                   .ns = kNs,
-                                  .environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "INHERITED=yes"}});
+                                  .environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "INHERITED=yes"},
+                                  .data_dir = dir,
+                                  .cgroups = std::move(cgroups)});
     cluster->SetNode(node.get());
   }
   // As if killed: nothing is said to the node.
@@ -153,9 +189,9 @@ class NodeTest : public ::testing::Test {
     unmcp_.reset();
     std::filesystem::remove_all(dir_);
   }
-  void RestartUnmcp() {
+  void RestartUnmcp(Cgroups::Options cgroups = NoCgroups()) {
     unmcp_.reset();
-    unmcp_.emplace(dir_);
+    unmcp_.emplace(dir_, std::move(cgroups));
   }
   Cluster& cluster() { return *unmcp_->cluster; }
 
@@ -424,6 +460,39 @@ TEST_F(NodeTest, AfterUnmcpWasKilledItsPodsGoOn) {
   WaitUntilGone("leaving");
 }
 
+TEST_F(NodeTest, WhatSurvivedUnmcpAndItsSupervisorEndsAtTheNextStart) {
+  Create("server", {{"command", {"sh", "-c", "echo UNMCP_NODE=$UNMCP_NODE; exec cat"}}});
+  WaitFor("server", Running);
+  std::string marker = Attach("server")->Line();
+  std::string other = marker + "0";
+  // As the server could have left them, had both been killed at once: its own,
+  // and one of a server over another directory.
+  std::vector<pid_t> pids;
+  for (std::string* variable : {&marker, &other}) {
+    pids.push_back(fork());
+    if (pids.back() == 0) {
+      setsid();
+      char program[] = "/bin/sleep", time[] = "1000";
+      char* argv[] = {program, time, nullptr};
+      char* env[] = {variable->data(), nullptr};
+      execve(program, argv, env);
+      _exit(1);
+    }
+  }
+  // Until exec it has our environment.
+  for (pid_t pid : pids) {
+    std::string name;
+    while (name != "sleep") std::getline(std::ifstream(absl::StrCat("/proc/", pid, "/comm")), name);
+  }
+  RestartUnmcp();
+  int status = 0;
+  EXPECT_EQ(waitpid(pids[0], &status, 0), pids[0]);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(kill(pids[1], 0), 0);
+  kill(pids[1], SIGKILL);
+  waitpid(pids[1], &status, 0);
+}
+
 TEST_F(NodeTest, ShutdownEndsProcessesAndKeepsPods) {
   CreateShell("polite", "echo $$$$; exec cat");
   CreateShell("busy", "trap 'exit 0' TERM; echo $$$$; while :; do sleep 0.01; done");
@@ -447,6 +516,172 @@ TEST_F(NodeTest, ShutdownEndsProcessesAndKeepsPods) {
     WaitFor(pod.name(), [&](const Object& now) { return Running(now) && Id(now) != Id(pod); });
   }
 }
+
+// --- Limits ---
+
+// Doubles a text until somebody says no.
+constexpr char kGreedy[] = "read go; a=xxxxxxxx; while :; do a=$$a$$a || exit 7; done";
+
+TEST_F(NodeTest, WithoutCgroupsMemoryIsLimitedForEachProcess) {
+  Create("limited", {{"command", {"sh", "-c", "ulimit -d; exec cat"}},
+                     {"resources", {{"limits", {{"memory", "64Mi"}, {"cpu", "500m"}}}}}});
+  const Object pod = WaitFor("limited", Running);
+  EXPECT_EQ(Attach("limited")->Line(), "65536");
+  const Json condition = Condition(pod, "unmcp.dev/LimitsEnforced");
+  EXPECT_EQ(condition["status"], "True");
+  EXPECT_EQ(condition["reason"], "Rlimit");
+  EXPECT_THAT(condition["message"], HasSubstr("memory \"64Mi\" for each process"));
+  EXPECT_THAT(condition["message"], HasSubstr("cpu \"500m\" is not enforced"));
+
+  Create("cpu", {{"command", {"cat"}}, {"resources", {{"limits", {{"cpu", 1}}}}}});
+  const Json cpu = Condition(WaitFor("cpu", Running), "unmcp.dev/LimitsEnforced");
+  EXPECT_EQ(cpu["status"], "False");
+  EXPECT_EQ(cpu["reason"], "NotEnforced");
+
+  Create("wish", {{"command", {"cat"}}, {"resources", {{"requests", {{"memory", "1Gi"}}}}}});
+  const Json wish = Condition(WaitFor("wish", Running), "unmcp.dev/LimitsEnforced");
+  EXPECT_EQ(wish["status"], "False");
+  EXPECT_THAT(wish["message"], HasSubstr("give resources.limits"));
+
+  Create("free", {{"command", {"cat"}}});
+  EXPECT_EQ(Condition(WaitFor("free", Running), "unmcp.dev/LimitsEnforced"), Json::object());
+
+  Create("wrong", {{"command", {"cat"}}, {"resources", {{"limits", {{"memory", "a lot"}}}}}});
+  const Object wrong = WaitFor("wrong", [](const Object& pod) { return !WaitingReason(pod).empty(); });
+  EXPECT_EQ(WaitingReason(wrong), "CreateContainerConfigError");
+  EXPECT_THAT(WaitingMessage(wrong), HasSubstr("spec.containers[0].resources.limits.memory"));
+}
+
+// With what this machine has, be it cgroups or not.
+TEST_F(NodeTest, AMemoryLimitBites) {
+  RestartUnmcp({});
+  Create("greedy", {{"command", {"sh", "-c", kGreedy}}, {"resources", {{"limits", {{"memory", "32Mi"}}}}}},
+         {{"restartPolicy", "Never"}});
+  const Object running = WaitFor("greedy", Running);
+  const Json condition = Condition(running, "unmcp.dev/LimitsEnforced");
+  EXPECT_EQ(condition["status"], "True") << condition;
+  Attach("greedy")->Write("go\n");
+  const Object ended = WaitFor("greedy", [](const Object& pod) { return InState(pod, "terminated"); });
+  const Json& state = Container(ended)["state"]["terminated"];
+  EXPECT_EQ(state["reason"], condition["reason"] == "Cgroup" ? "OOMKilled" : "Error") << state;
+  EXPECT_NE(state["exitCode"], 0);
+}
+
+TEST_F(NodeTest, WithCgroupsAContainerIsInOneOfItsOwn) {
+  // A directory in the kernel's place, with what the kernel would have in it.
+  const std::string own = dir_ + "/cgroup/own", mine = absl::StrCat(own, "/unmcp.", getpid());
+  for (const std::string& path : {own, mine}) {
+    std::filesystem::create_directories(path);
+    std::ofstream(path + "/cgroup.controllers") << "cpu memory\n";
+    std::ofstream(path + "/cgroup.subtree_control") << "cpu memory\n";
+  }
+  RestartUnmcp({.root = dir_ + "/cgroup", .own_cgroup = "/own", .own_processes = {}, .remove = [](const std::string& path) {
+                  return std::filesystem::remove_all(path) > 0;
+                }});
+  const auto cgroup_of = [&](const Object& pod) {
+    for (const auto& entry : std::filesystem::directory_iterator(mine)) {
+      if (absl::StartsWith(entry.path().filename().string(), pod.uid())) return entry.path().string();
+    }
+    return std::string();
+  };
+  const auto read = [](const std::string& path) {
+    std::string text;
+    std::getline(std::ifstream(path), text);
+    return text;
+  };
+  Create("limited", {{"command", {"sh", "-c", "echo $$$$; exec cat"}},
+                     {"resources", {{"limits", {{"memory", "64Mi"}, {"cpu", "1500m"}}}}}});
+  const Object pod = WaitFor("limited", Running);
+  const Json condition = Condition(pod, "unmcp.dev/LimitsEnforced");
+  EXPECT_EQ(condition["status"], "True");
+  EXPECT_EQ(condition["reason"], "Cgroup");
+  const std::string cgroup = cgroup_of(pod);
+  EXPECT_EQ(read(cgroup + "/memory.max"), absl::StrCat(64 << 20));
+  EXPECT_EQ(read(cgroup + "/cpu.max"), "150000 100000");
+  EXPECT_EQ(read(cgroup + "/cgroup.procs"), "0");  // it has moved itself
+
+  // What the kernel does when it is too much.
+  std::ofstream(cgroup + "/memory.events") << "oom 1\noom_kill 1\n";
+  auto client = Attach("limited");
+  kill(PidFrom(*client), SIGKILL);
+  EXPECT_THAT(std::string(client->Closed().message()), HasSubstr("memory limit"));
+  const Object again = WaitFor("limited", [&](const Object& now) { return Running(now) && Id(now) != Id(pod); });
+  const Json& last = Container(again)["lastState"]["terminated"];
+  EXPECT_EQ(last["reason"], "OOMKilled");
+  EXPECT_EQ(last["exitCode"], 137);
+  EXPECT_THAT(last["message"], HasSubstr("raise resources.limits.memory"));
+  EXPECT_FALSE(std::filesystem::exists(cgroup));
+  EXPECT_NE(cgroup_of(again), "");
+}
+
+// --- Servers that listen ---
+
+TEST_F(NodeTest, AContainerIsReadyWhenItsProbeSaysSo) {
+  Listener listener;
+  Create("web", {{"command", {"sleep", "1000"}},
+                 {"stdin", false},
+                 {"readinessProbe",
+                  {{"tcpSocket", {{"port", listener.port()}}}, {"periodSeconds", 1}, {"failureThreshold", 1}}}});
+  const Object ready = WaitFor("web", [](const Object& pod) { return Ready(pod) == "True"; });
+  EXPECT_TRUE(Running(ready));
+  EXPECT_EQ(Container(ready)["ready"], true);
+  EXPECT_EQ(ready.status()["podIP"], "127.0.0.1");
+  listener.Close();
+  const Object deaf = WaitFor("web", [](const Object& pod) {
+    return Running(pod) && absl::StrContains(Condition(pod, "Ready").value("message", ""), "refused");
+  });
+  EXPECT_EQ(Ready(deaf), "False");
+  EXPECT_EQ(Container(deaf)["restartCount"], 0);
+}
+
+TEST_F(NodeTest, APortThatSomebodyHasIsWaitedFor) {
+  Listener listener;
+  Create("web", {{"command", {"sleep", "1000"}},
+                 {"stdin", false},
+                 {"ports", {{{"containerPort", listener.port()}}}}});
+  const Object waiting = WaitFor("web", [](const Object& pod) { return !WaitingReason(pod).empty(); });
+  EXPECT_EQ(WaitingReason(waiting), "PortInUse");
+  EXPECT_THAT(WaitingMessage(waiting), HasSubstr(absl::StrCat("127.0.0.1:", listener.port(), " is in use by process ",
+                                                              getpid(), " (")));
+  listener.Close();
+  WaitFor("web", Running);
+}
+
+TEST_F(NodeTest, FieldsWithoutEffectAreNamed) {
+  Create("plain", {{"command", {"cat"}}});
+  EXPECT_EQ(Condition(WaitFor("plain", Running), "unmcp.dev/PodHonored"), Json::object());
+  Create("rich", {{"command", {"cat"}}, {"livenessProbe", {{"tcpSocket", {{"port", 1}}}}}},
+         {{"volumes", {{{"name", "v"}}}}, {"initContainers", {{{"name", "first"}, {"image", "x"}}}}});
+  const Json condition = Condition(WaitFor("rich", Running), "unmcp.dev/PodHonored");
+  EXPECT_EQ(condition["status"], "False");
+  EXPECT_EQ(condition["reason"], "FieldsNotSupported");
+  for (const char* path : {"spec.volumes", "spec.initContainers", "spec.containers[0].livenessProbe"}) {
+    EXPECT_THAT(condition["message"], HasSubstr(path));
+  }
+}
+
+// --- Conformance ---
+
+class NodeUnderTest final : public ClusterUnderTest {
+ public:
+  NodeUnderTest() : dir_(absl::StrCat(getenv("TEST_TMPDIR"), "/conformance-XXXXXX")) {
+    EXPECT_NE(mkdtemp(dir_.data()), nullptr);
+    unmcp_.emplace(dir_);
+  }
+  ~NodeUnderTest() override {
+    unmcp_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+  Cluster& cluster() override { return *unmcp_->cluster; }
+  std::string NewNamespace() override { return kNs; }  // the one that the node serves
+
+ private:
+  std::string dir_;
+  std::optional<Unmcp> unmcp_;
+};
+
+INSTANTIATE_TEST_SUITE_P(EmbeddedNode, PodConformance,
+                         testing::Values(ClusterFactory([] { return std::make_unique<NodeUnderTest>(); })));
 
 }  // namespace
 }  // namespace unmcp::kube
