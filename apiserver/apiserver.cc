@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <initializer_list>
 #include <mutex>
 #include <utility>
 
@@ -10,7 +11,13 @@
 #include "absl/strings/str_cat.h"
 #include "apiserver/data_path.h"
 #include "apiserver/directory.h"
+#include "apiserver/api_context.h"
+#include "apiserver/errors.h"
+#include "apiserver/manifest_service.h"
 #include "apiserver/metrics.h"
+#include "apiserver/pool_service.h"
+#include "apiserver/resource_writer.h"
+#include "apiserver/response_stream.h"
 #include "apiserver/server_service.h"
 #include "apiserver/session_service.h"
 #include "apiserver/state_service.h"
@@ -62,12 +69,22 @@ class ApiServerImpl final : public ApiServer {
                     .version = options_.version,
                     .on_synced =
                         [this] {
-                          api_server_->GetHealthCheckService()->SetServingStatus(true);
+                          SetServing(true);
                           options_.on_ready();
                         }}),
         state_service_(options_.loop, process_, &data_path_),
-        server_service_(
-            &directory_, [this](const std::string& uid) { return data_path_.ActivityOf(uid); }, process_),
+        writer_({.cluster = options_.cluster,
+                 .random = options_.random,
+                 .allow_pod_template = options_.allow_pod_template}),
+        context_{.directory = &directory_,
+                 .cluster = options_.cluster,
+                 .writer = &writer_,
+                 .streams = &streams_,
+                 .activity = [this](const std::string& uid) { return data_path_.ActivityOf(uid); },
+                 .process = process_},
+        server_service_(&context_),
+        pool_service_(&context_),
+        manifest_service_(&context_),
         session_service_(options_.loop,
                          [this](session::ExchangeRequest request, std::unique_ptr<session::Exchange> exchange) {
                            data_path_.Accept(std::move(request), std::move(exchange));
@@ -111,8 +128,10 @@ class ApiServerImpl final : public ApiServer {
         absl::StrContains(options_.host, ':') ? absl::StrCat("[", options_.host, "]") : options_.host, ":",
         options_.port);
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&server_service_);
-    builder.RegisterService(&session_service_);
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&server_service_, &pool_service_,
+                                                                        &manifest_service_, &session_service_}) {
+      builder.RegisterService(service);
+    }
     UNMCP_RETURN_IF_ERROR(Listen(api_socket_.get(), [&] { api_server_ = builder.BuildAndStart(); }));
     if (!api_server_ || port_ == 0) {
       return absl::UnavailableError(absl::StrCat("cannot listen for gRPC on ", address, ": the port is in use, or ",
@@ -120,7 +139,7 @@ class ApiServerImpl final : public ApiServer {
                                                  "listens there, or choose another with --grpc-port (0 picks a free "
                                                  "one) or --host"));
     }
-    api_server_->GetHealthCheckService()->SetServingStatus(false);  // until the state is there
+    SetServing(false);  // until the state is there
     return absl::OkStatus();
   }
 
@@ -141,6 +160,8 @@ class ApiServerImpl final : public ApiServer {
   }
 
   void Shutdown(absl::Duration grace) override {
+    // Streams that nobody ends would be waited for until the grace is over.
+    streams_.EndAll(Stopping());
     const auto deadline = absl::ToChronoTime(absl::Now() + grace);
     api_server_->Shutdown(deadline);
     internal_server_->Shutdown(deadline);
@@ -152,6 +173,16 @@ class ApiServerImpl final : public ApiServer {
     if (socket != nullptr) return socket->Bind(listen);
     listen();
     return absl::OkStatus();
+  }
+
+  // Health: of the whole (""), and of each service by name.
+  void SetServing(bool serving) {
+    grpc::HealthCheckServiceInterface* health = api_server_->GetHealthCheckService();
+    health->SetServingStatus(serving);
+    for (const char* service : {v1::ServerService::service_full_name(), v1::PoolService::service_full_name(),
+                                v1::ManifestService::service_full_name(), v1::SessionService::service_full_name()}) {
+      health->SetServingStatus(service, serving);
+    }
   }
 
   static std::shared_ptr<grpc::Channel> ChannelTo(grpc::Server* server) {
@@ -167,7 +198,12 @@ class ApiServerImpl final : public ApiServer {
   Directory directory_;
   DataPath data_path_;
   StateService state_service_;
+  StreamSet streams_;
+  ResourceWriter writer_;
+  const ApiContext context_;
   ServerService server_service_;
+  PoolService pool_service_;
+  ManifestService manifest_service_;
   SessionService session_service_;
   std::unique_ptr<link::Callee> callee_;
   int port_ = 0;

@@ -49,6 +49,8 @@ class ApiServer {
     // have: a Unix socket of the internal services at this path, and one of the
     // API at ApiSocket(path). "" is for those of this process alone.
     std::string internal_socket;
+    // Whether spec.podTemplate may be written through the API.
+    bool allow_pod_template = true;
     // Called once, on the loop: the first snapshot of the state is complete,
     // and the health service says SERVING.
     absl::AnyInvocable<void()> on_ready = [] {};

@@ -82,7 +82,9 @@ class FakeCluster final : public kube::Cluster {
     if (it == processes.end()) return done(absl::NotFoundError("no such pod"));
     done(std::make_unique<FakeProcess>(it->second));
   }
-  void Get(const kube::ObjectRef&, kube::Callback<kube::Object>) override { FAIL(); }
+  void Get(const kube::ObjectRef& ref, kube::Callback<kube::Object> done) override {
+    done(absl::NotFoundError(ref.name));
+  }
   void List(const kube::Kind&, const std::string&, kube::ListOptions, kube::Callback<kube::ObjectList>) override {
     FAIL();
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "apiserver/errors.h"
+#include "common/timestamps.h"
 #include "glog/logging.h"
 #include "nlohmann/json.hpp"
 
@@ -20,6 +21,12 @@ constexpr absl::Duration kActivityInterval = absl::Seconds(1);
 // in the API at once, and what belongs together is told together.
 constexpr absl::Duration kActivityDelay = absl::Milliseconds(10);
 
+// Exchanges that wait for their servers to be published, and for how long. The
+// controller needs milliseconds; a gateway's clients, who have just declared a
+// server, are few.
+constexpr size_t kMaxHeldExchanges = 1000;
+constexpr absl::Duration kHoldTime = absl::Seconds(10);
+
 // Answers an exchange that reaches no server.
 void Refuse(std::unique_ptr<session::Exchange> exchange, int code, const absl::Status& status, int retry_after) {
   session::Headers headers = {{"content-type", "application/json"}};
@@ -33,30 +40,45 @@ void Refuse(std::unique_ptr<session::Exchange> exchange, int code, const absl::S
   exchange->Close();
 }
 
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  google::protobuf::Timestamp proto;
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  proto.set_seconds(seconds);
-  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-  return proto;
-}
-
 }  // namespace
 
-DataPath::DataPath(Options options) : options_(std::move(options)), activity_timer_(options_.loop) {}
+DataPath::DataPath(Options options) : options_(std::move(options)), held_timer_(options_.loop), activity_timer_(options_.loop) {}
 
 DataPath::~DataPath() = default;
 
 void DataPath::Accept(session::ExchangeRequest request, std::unique_ptr<session::Exchange> exchange) {
   options_.metrics->exchanges->Increment();
-  const Directory::Entry entry = options_.directory->Find(request.server);
+  const Servers::Entry entry = options_.directory->servers().Find(request.server);
   if (!entry) {
     if (!options_.directory->synced()) return Refuse(std::move(exchange), 503, NotSynced(), 1);
     return Refuse(std::move(exchange), 404, ServerNotFound(request.server), 0);
   }
   auto it = runtimes_.find(entry->server().uid());
-  if (it == runtimes_.end()) return Refuse(std::move(exchange), 404, ServerNotFound(request.server), 0);
+  if (it == runtimes_.end()) return Hold(entry->server().uid(), std::move(request), std::move(exchange));
   it->second->Handle(std::move(request), std::move(exchange));
+}
+
+void DataPath::Hold(std::string uid, session::ExchangeRequest request, std::unique_ptr<session::Exchange> exchange) {
+  if (held_.size() >= kMaxHeldExchanges) {
+    return Refuse(std::move(exchange), 503, NotPublished(request.server), 1);
+  }
+  held_.push_back({std::move(uid), options_.loop->Now() + kHoldTime, std::move(request), std::move(exchange)});
+  if (!held_timer_.pending()) held_timer_.Set(kHoldTime, [this] { ReleaseHeld(); });
+}
+
+void DataPath::ReleaseHeld() {
+  const absl::Time now = options_.loop->Now();
+  for (Held& held : std::exchange(held_, {})) {
+    if (runtimes_.contains(held.uid) || !options_.directory->servers().Find(held.uid)) {
+      Accept(std::move(held.request), std::move(held.exchange));
+    } else if (held.until <= now) {
+      Refuse(std::move(held.exchange), 503, NotPublished(held.request.server), 1);
+    } else {
+      held_.push_back(std::move(held));
+    }
+  }
+  if (held_.empty()) return held_timer_.Cancel();
+  held_timer_.Set(held_.front().until - now, [this] { ReleaseHeld(); });
 }
 
 session::HubActivity DataPath::ActivityOf(const std::string& uid) const {
@@ -72,7 +94,11 @@ void DataPath::CloseAll(absl::string_view why) {
 
 // ---- from the controller ----------------------------------------------------------
 
-void DataPath::OnControllerUp() {
+void DataPath::OnControllerUp(const v1::Hello& hello) {
+  options_.directory->set_controller(
+      {.connected = true, .epoch = hello.epoch(), .identity = hello.identity(), .ns = hello.namespace_()});
+  const std::vector<std::string> pools = options_.directory->pools().Published();
+  unseen_pools_ = {pools.begin(), pools.end()};
   unseen_.clear();
   for (auto& [uid, runtime] : runtimes_) {
     unseen_.insert(uid);
@@ -83,18 +109,35 @@ void DataPath::OnControllerUp() {
 }
 
 void DataPath::OnControllerDown() {
+  options_.directory->set_controller_connected(false);
   for (auto& [uid, runtime] : runtimes_) runtime->OnControllerChange();
 }
 
+void DataPath::OnHeartbeat(v1::Heartbeat heartbeat) {
+  options_.directory->set_controller_metrics(std::move(*heartbeat.mutable_metrics()));
+}
+
 void DataPath::OnChange(v1::Change change) {
-  if (!change.has_server()) {
-    if (!change.server_deleted().empty()) Remove(change.server_deleted());
-    return;
+  switch (change.change_case()) {
+    case v1::Change::kServer:
+      return OnServer(std::move(*change.mutable_server()));
+    case v1::Change::kServerDeleted:
+      return Remove(change.server_deleted());
+    case v1::Change::kPool:
+      unseen_pools_.erase(change.pool().uid());
+      return options_.directory->pools().Put(std::make_shared<const v1::MCPPool>(std::move(*change.mutable_pool())));
+    case v1::Change::kPoolDeleted:
+      return options_.directory->pools().Remove(change.pool_deleted());
+    case v1::Change::CHANGE_NOT_SET:  // what a newer controller may add
+      break;
   }
-  auto entry = std::make_shared<const v1::PublishedServer>(std::move(*change.mutable_server()));
+}
+
+void DataPath::OnServer(v1::PublishedServer published) {
+  auto entry = std::make_shared<const v1::PublishedServer>(std::move(published));
   const std::string& uid = entry->server().uid();
   unseen_.erase(uid);
-  options_.directory->Put(entry);
+  options_.directory->servers().Put(entry);
   auto [it, added] = runtimes_.try_emplace(uid);
   if (!added) return it->second->Publish(std::move(entry));
   it->second = std::make_unique<ServerRuntime>(ServerRuntime::Options{.loop = options_.loop,
@@ -104,10 +147,12 @@ void DataPath::OnChange(v1::Change change) {
                                                                       .uplink = this,
                                                                       .version = options_.version},
                                                std::move(entry));
+  if (!held_.empty()) ReleaseHeld();
 }
 
 void DataPath::OnSnapshotEnd() {
   for (const std::string& uid : std::exchange(unseen_, {})) Remove(uid);
+  for (const std::string& uid : std::exchange(unseen_pools_, {})) options_.directory->pools().Remove(uid);
   // Drains that an earlier controller asked for and never followed up.
   for (auto& [uid, runtime] : runtimes_) {
     if (runtime->server().status().phase() != "Stopping") runtime->CancelDrain();
@@ -133,7 +178,7 @@ void DataPath::OnDrain(const v1::Drain& drain) {
 }
 
 void DataPath::Remove(const std::string& uid) {
-  options_.directory->Remove(uid);
+  options_.directory->servers().Remove(uid);
   auto it = runtimes_.find(uid);
   if (it == runtimes_.end()) return;
   std::shared_ptr<ServerRuntime> runtime = std::move(it->second);
@@ -186,7 +231,7 @@ void DataPath::SendActivity() {
     told.set_open_sessions(activity.open_sessions);
     told.set_calls_in_flight(activity.calls_in_flight);
     told.set_subscriptions(activity.subscriptions);
-    if (activity.last_request > absl::InfinitePast()) *told.mutable_last_request_at() = ToProto(activity.last_request);
+    if (activity.last_request > absl::InfinitePast()) *told.mutable_last_request_at() = ToTimestamp(activity.last_request);
     state_->Send(std::move(response));
   }
 }

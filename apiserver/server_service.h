@@ -1,38 +1,46 @@
-// ServerService: reads of the published state.
+// ServerService: MCP servers, for programs (proto/unmcp/v1/server_service.proto).
 #ifndef UNMCP_APISERVER_SERVER_SERVICE_H_
 #define UNMCP_APISERVER_SERVER_SERVICE_H_
 
-#include <string>
-
-#include "absl/functional/any_invocable.h"
-#include "apiserver/directory.h"
-#include "session/shared_hub.h"
+#include "apiserver/api_context.h"
 #include "unmcp/v1/server_service.grpc.pb.h"
 
 namespace unmcp::apiserver {
 
-// A server as the API shows it: as published, with the fields that are derived
-// when read, and with this process's own activity in place of what it last
-// told the controller (which writes at most once a minute).
-v1::MCPServer View(const v1::PublishedServer& published, const session::HubActivity& live,
-                   const std::string& process);
-
+// Reads answer from the directory; writes go to the cluster, and into the
+// directory before they are answered.
+//
 // Thread safety: thread safe.
 class ServerService final : public v1::ServerService::CallbackService {
  public:
-  using ActivitySource = absl::AnyInvocable<session::HubActivity(const std::string& uid) const>;
-  // `process`: this apiserver's identity on the state stream.
-  ServerService(const Directory* directory, ActivitySource activity, std::string process);
+  explicit ServerService(const ApiContext* context) : context_(*context) {}
 
  private:
-  grpc::ServerUnaryReactor* ListServers(grpc::CallbackServerContext* context, const v1::ListServersRequest* request,
+  grpc::ServerUnaryReactor* ListServers(grpc::CallbackServerContext* call, const v1::ListServersRequest* request,
                                         v1::ListServersResponse* response) override;
-  grpc::ServerUnaryReactor* GetServer(grpc::CallbackServerContext* context, const v1::GetServerRequest* request,
+  grpc::ServerWriteReactor<v1::ServerChange>* WatchServers(grpc::CallbackServerContext* call,
+                                                           const v1::WatchServersRequest* request) override;
+  grpc::ServerUnaryReactor* GetServer(grpc::CallbackServerContext* call, const v1::GetServerRequest* request,
                                       v1::MCPServer* response) override;
+  grpc::ServerUnaryReactor* CreateServer(grpc::CallbackServerContext* call, const v1::CreateServerRequest* request,
+                                         v1::MCPServer* response) override;
+  grpc::ServerUnaryReactor* UpdateServer(grpc::CallbackServerContext* call, const v1::UpdateServerRequest* request,
+                                         v1::MCPServer* response) override;
+  grpc::ServerUnaryReactor* DeleteServer(grpc::CallbackServerContext* call, const v1::DeleteServerRequest* request,
+                                         v1::DeleteServerResponse* response) override;
+  grpc::ServerUnaryReactor* StartServer(grpc::CallbackServerContext* call, const v1::StartServerRequest* request,
+                                        v1::MCPServer* response) override;
+  grpc::ServerUnaryReactor* StopServer(grpc::CallbackServerContext* call, const v1::StopServerRequest* request,
+                                       v1::MCPServer* response) override;
+  grpc::ServerUnaryReactor* GetServerLogs(grpc::CallbackServerContext* call, const v1::GetServerLogsRequest* request,
+                                          v1::ServerLogs* response) override;
+  grpc::ServerWriteReactor<v1::ServerLogs>* FollowServerLogs(grpc::CallbackServerContext* call,
+                                                             const v1::FollowServerLogsRequest* request) override;
+  grpc::ServerUnaryReactor* ListServerEvents(grpc::CallbackServerContext* call,
+                                             const v1::ListServerEventsRequest* request,
+                                             v1::ListServerEventsResponse* response) override;
 
-  const Directory* const directory_;
-  const ActivitySource activity_;
-  const std::string process_;
+  const ApiContext& context_;
 };
 
 }  // namespace unmcp::apiserver

@@ -126,7 +126,7 @@ void StateService::OnRequest(const std::shared_ptr<Reactor>& reactor, v1::SyncRe
     hello.mutable_hello()->set_process(process_);
     reactor->Send(std::move(hello));
     LOG(INFO) << "state: following controller " << request.hello().identity() << ", epoch " << epoch_;
-    listener_->OnControllerUp();
+    listener_->OnControllerUp(request.hello());
     return;
   }
   if (reactor != current_) {
@@ -143,7 +143,10 @@ void StateService::OnRequest(const std::shared_ptr<Reactor>& reactor, v1::SyncRe
     case v1::SyncRequest::kDrain:
       listener_->OnDrain(request.drain());
       break;
-    default:  // heartbeats, and what a newer controller may add
+    case v1::SyncRequest::kHeartbeat:
+      listener_->OnHeartbeat(std::move(*request.mutable_heartbeat()));
+      break;
+    default:  // what a newer controller may add
       break;
   }
 }

@@ -18,10 +18,11 @@ class StateListener {
   virtual ~StateListener() = default;
   // A stream was accepted; a snapshot follows. What is still wanted has to be
   // said again.
-  virtual void OnControllerUp() = 0;
+  virtual void OnControllerUp(const v1::Hello& hello) = 0;
   virtual void OnChange(v1::Change change) = 0;
   virtual void OnSnapshotEnd() = 0;
   virtual void OnDrain(const v1::Drain& drain) = 0;
+  virtual void OnHeartbeat(v1::Heartbeat heartbeat) = 0;
   // The stream has ended; the state stays as it is.
   virtual void OnControllerDown() = 0;
 };
