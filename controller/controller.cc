@@ -438,7 +438,10 @@ void Controller::Redeclare(Server* server) {
   const bool has_pool = it != pools_.end() && it->second.object != nullptr;
   auto declared = std::make_shared<Declaration>(Declare(
       server->resource.spec(), has_pool ? &it->second.resource.spec() : nullptr, options_.runs_images));
-  if (!server->read_status.ok()) declared->status = server->read_status;
+  if (!server->read_status.ok()) {
+    declared->status = server->read_status;
+    declared->hash.clear();
+  }
   server->declared = std::move(declared);
 }
 
@@ -465,7 +468,7 @@ bool Controller::TellPool(Server* server, WorkQueue::Priority priority) {
                  .yielding = server->yield != Yield::kNone,
                  .last_used = LastUsed(seen, memory),
                  .refused_until = memory.drain_retry_at,
-                 .may_run = !seen.deleting && !Blocked(seen) && !Stopped(seen),
+                 .may_run = !seen.deleting && !Blocked(seen) && !Stopped(seen) && !RunsElsewhere(seen.declared->spec),
                  .backing_off = BackingOff(seen)};
   PoolMember& told = server->member;
   // A life that has ended gives its place back: who has it next, the pool says.

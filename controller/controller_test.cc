@@ -201,6 +201,103 @@ TEST_F(ControllerTest, WhatDoesNotReachThePodDoesNotRollIt) {
   EXPECT_EQ(world_.Server("a").status().observed_generation(), 2);
 }
 
+TEST_F(ControllerTest, AnEditThatDoesNotReachTheProcessDoesNotStartASleeper) {
+  Declare("a");
+  world_.PatchServer("a", {{"idleTimeout", 500}});
+  world_.RunFor(absl::Minutes(1));
+  world_.PatchServer("a", {{"suspend", true}});
+  world_.RunFor(absl::Minutes(1));
+  world_.PatchServer("a", {{"suspend", false}});
+  world_.RunFor(absl::Minutes(1));
+  EXPECT_EQ(world_.Server("a").status().incarnation(), 1);
+  EXPECT_EQ(world_.Server("a").status().observed_generation(), 4);
+  EXPECT_EQ(Reason("a", "Discovered"), "Discovered");
+}
+
+TEST_F(ControllerTest, AnEditWaitsForACallAndNotForEver) {
+  Declare("a", {{"idleTimeout", 600}});
+  world_.Demand("a");
+  UntilPhase("a", "Ready");
+  world_.Use("a", /*calls_in_flight=*/1);
+  world_.PatchServer("a", {{"args", {"--new"}}});
+  world_.RunFor(kEditGrace - absl::Seconds(2));
+  EXPECT_EQ(world_.Server("a").status().incarnation(), 2);
+  EXPECT_EQ(world_.Phase("a"), "Ready");
+  world_.RunUntil([&] { return world_.Server("a").status().incarnation() == 3 && world_.Phase("a") == "Ready"; },
+                  "the new Pod runs");
+  world_.Use("a", /*calls_in_flight=*/1);
+  world_.PatchServer("a", {{"args", {"--newer"}}});
+  world_.RunFor(absl::Seconds(3));
+  world_.Use("a", 0);
+  world_.RunFor(kDrainRetry + absl::Seconds(1));
+  EXPECT_EQ(world_.Server("a").status().incarnation(), 4) << "the call is over: why wait";
+}
+
+TEST_F(ControllerTest, WhatAPoolSaysReachesItsServers) {
+  world_.CreatePool("shop", Json::object());
+  Declare("a", {{"pool", "shop"}, {"idleTimeout", 600}});
+  world_.Demand("a");
+  UntilPhase("a", "Ready");
+  world_.PatchPool("shop", {{"serverDefaults", {{"env", {{{"name", "A"}, {"value", "1"}}}}}}});
+  world_.RunUntil([&] { return world_.Server("a").status().incarnation() == 3 && world_.Phase("a") == "Ready"; },
+                  "it runs with that");
+  EXPECT_EQ(world_.Pods()[0].spec()["containers"][0]["env"], Json({{{"name", "A"}, {"value", "1"}}}));
+  EXPECT_EQ(world_.Published("a").effective_spec().env(0).name(), "A");
+  EXPECT_EQ(world_.Published("a").server().spec().env_size(), 0);
+  world_.PatchPool("shop", {{"defaultIdleTimeout", 7}});
+  world_.RunFor(absl::Minutes(1));
+  EXPECT_EQ(world_.Server("a").status().incarnation(), 3);
+}
+
+TEST_F(ControllerTest, AServerElsewhereIsReadyWithoutAPodOrAPlace) {
+  world_.CreatePool("none", {{"maxServersActive", 0}});
+  world_.CreateServer("a", {{"pool", "none"}, {"url", "http://example.test/mcp"}});
+  world_.Settle();
+  EXPECT_EQ(world_.Phase("a"), "Ready");
+  EXPECT_EQ(world_.Published("a").route().incarnation(), 1);
+  EXPECT_EQ(world_.Published("a").effective_spec().transport().type(), "streamable-http");
+  EXPECT_EQ(world_.Server("a").status().tool_count(), 13);
+  EXPECT_EQ(world_.Pool("none").status().active_servers_count(), 0);
+  EXPECT_EQ(world_.Pool("none").status().managed_servers_count(), 1);
+  EXPECT_FALSE(world_.Exists(kube::ServiceKind(), "a"));
+  const std::string version = world_.Server("a").resource_version();
+  world_.RestartController();
+  world_.RunFor(absl::Minutes(10));
+  EXPECT_EQ(world_.Server("a").resource_version(), version);
+  EXPECT_EQ(world_.most_pods(), 0u);
+}
+
+TEST_F(ControllerTest, AServerElsewhereThatCannotBeReachedIsDegradedUntilItIs) {
+  world_.rude.insert("a");
+  world_.CreateServer("a", {{"url", "http://example.test/mcp"}});
+  world_.Settle();
+  EXPECT_EQ(world_.Phase("a"), "Degraded");
+  EXPECT_EQ(Reason("a", "Ready"), "Unreachable");
+  EXPECT_EQ(world_.Published("a").unavailable().reason(), "Unreachable");
+  world_.RunFor(absl::Minutes(30));
+  EXPECT_LT(world_.Server("a").status().incarnation(), 15) << "with back-off";
+  world_.rude.clear();
+  world_.RunUntil([&] { return world_.Phase("a") == "Ready"; }, "it has been reached");
+  EXPECT_FALSE(world_.Published("a").has_unavailable());
+}
+
+TEST_F(ControllerTest, AProcessThatNeverAnswersIsNeverReady) {
+  world_.silent.insert("a");
+  world_.CreateServer("a", {{"startupTimeout", 10}});
+  for (int i = 0; i < 120; ++i) {
+    world_.RunFor(absl::Seconds(1));
+    ASSERT_NE(world_.Phase("a"), "Ready");
+  }
+  EXPECT_EQ(world_.Phase("a"), "Degraded");
+  EXPECT_EQ(Reason("a", "Discovered"), "StartTimeout");
+}
+
+TEST_F(ControllerTest, WhatTheNodeSaysOfAPodIsAmongTheServersConditions) {
+  world_.pod_conditions = {{{"type", "unmcp.dev/LimitsEnforced"}, {"status", "False"}, {"reason", "NotEnforced"}}};
+  Declare("a");
+  EXPECT_EQ(Reason("a", "LimitsEnforced"), "NotEnforced");
+}
+
 TEST_F(ControllerTest, APodDeletedByOthersIsReplacedWhileInUse) {
   Declare("a", {{"idleTimeout", 600}});
   world_.Demand("a");
@@ -343,8 +440,22 @@ TEST_F(ControllerTest, ACrashLoopIsDegradedWithItsLastWords) {
   EXPECT_NE(world_.Published("a").unavailable().message().find("exit code 3: no such file"), std::string::npos);
   world_.crashing.clear();
   world_.Settle();
+  EXPECT_EQ(world_.Phase("a"), "Degraded") << "so it has been each time";
+  EXPECT_FALSE(world_.Published("a").has_unavailable()) << "who waits is not made to wait for that";
+  world_.RunFor(kSettleTime);
   EXPECT_EQ(world_.Phase("a"), "Ready");
-  EXPECT_FALSE(world_.Published("a").has_unavailable());
+}
+
+TEST_F(ControllerTest, AServerThatEndsAMomentAfterEachStartIsNotReadyBetween) {
+  Declare("a");
+  world_.crashing.insert("a");
+  world_.Demand("a");
+  UntilPhase("a", "Degraded");
+  for (int i = 0; i < 8; ++i) {
+    world_.crashing = i % 2 == 0 ? std::set<std::string>() : std::set<std::string>{"a"};
+    world_.RunFor(absl::Seconds(2));
+    ASSERT_EQ(world_.Phase("a"), "Degraded");
+  }
 }
 
 TEST_F(ControllerTest, ADiscoveryThatFailsIsTriedAFewTimesThenWaitsForADemand) {

@@ -119,6 +119,53 @@ const Scenario kScenarios[] = {
        UntilPhase(world, "a", "Asleep");
      },
      1},
+    {"EditDuringACall", [](World& world) { DeclareReady(world, "a", {{"idleTimeout", 600}}); },
+     [](World& world) {
+       world.Use("a", /*calls_in_flight=*/1);
+       world.PatchServer("a", {{"args", {"--new"}}});
+       world.RunUntil(
+           [&] {
+             const v1::MCPServer server = world.Server("a");
+             return server.status().phase() == "Ready" && server.status().observed_generation() == 2 &&
+                    IsTrue(server.status().conditions(), "Discovered");
+           },
+           "the new spec runs");
+       world.Use("a", 0);
+     },
+     1},
+    {"Elsewhere", [](World&) {},
+     [](World& world) {
+       world.CreateServer("a", {{"url", "http://example.test/"}});
+       UntilPhase(world, "a", "Ready");
+     },
+     0},
+    {"ElsewhereAndNotThere", [](World& world) { world.rude.insert("a"); },
+     [](World& world) {
+       world.CreateServer("a", {{"url", "http://example.test/"}});
+       world.RunUntil([&] { return world.Server("a").status().incarnation() >= 2; }, "it was tried again");
+       world.rude.clear();
+       UntilPhase(world, "a", "Ready");
+     },
+     0},
+    {"ElsewhereAndBack", [](World& world) { DeclareReady(world, "a", {{"idleTimeout", 10}}); },
+     [](World& world) {
+       world.PatchServer("a", {{"command", nullptr}, {"url", "http://example.test/"}});
+       world.RunUntil(
+           [&] {
+             return world.Phase("a") == "Ready" && world.Pods().empty() &&
+                    world.Server("a").status().observed_generation() == 2;
+           },
+           "it is reached elsewhere");
+       world.PatchServer("a", {{"command", {"mcp-server"}}, {"url", nullptr}});
+       world.RunUntil(
+           [&] {
+             const v1::MCPServer server = world.Server("a");
+             return server.status().phase() == "Asleep" && server.status().observed_generation() == 3 &&
+                    IsTrue(server.status().conditions(), "Discovered");
+           },
+           "it is a process again");
+     },
+     1},
     {"Suspend", [](World& world) { DeclareReady(world, "a", {{"idleTimeout", 20}}); },
      [](World& world) {
        world.PatchServer("a", {{"suspend", true}});

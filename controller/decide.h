@@ -45,6 +45,17 @@ inline constexpr int kMaxConcurrentDiscoveries = 4;
 // After a refused drain: often enough that a server ends soon after its last
 // call, rare enough to be no load.
 inline constexpr absl::Duration kDrainRetry = absl::Seconds(5);
+// A life that has to end (its spec was edited, it is suspended, its pool does
+// not have it any more) ends when no call is in flight, and after this whatever
+// is: what somebody has said is done within a time that he is ready to wait.
+inline constexpr absl::Duration kEditGrace = absl::Seconds(30);
+// A process that has taken the place of one that ended by itself counts as
+// ready after this: one that ends a moment after each start never does. Nobody
+// waits for it, since it is spoken to as soon as it runs.
+inline constexpr absl::Duration kSettleTime = absl::Seconds(5);
+// Conditions of its Pod that a server shows: a node has two, and status has
+// room for 16 in all.
+inline constexpr size_t kMaxPodConditions = 8;
 // Activity alone is written at most this often (the fold in status).
 inline constexpr absl::Duration kActivityInterval = absl::Minutes(1);
 // What clients are told to wait when a pool is full: servers end any moment.
@@ -118,6 +129,15 @@ struct ServerMemory {
   int64_t drain_incarnation = 0;
   // A drain was refused: not to be asked again before. Outlives that drain.
   absl::Time drain_retry_at = absl::InfinitePast();
+
+  // Until when calls in flight may put off the end of this incarnation.
+  int64_t ending = 0;
+  absl::Time end_by = absl::InfinitePast();
+
+  // Of a server that runs elsewhere: what it was last made known to the data
+  // path with, and as which incarnation.
+  std::string elsewhere_hash;
+  int64_t elsewhere_incarnation = 0;
 
   // The last word about an incarnation's handshake.
   int64_t discovery_incarnation = 0;

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/annotations.h"
 #include "controller/build.h"
@@ -94,11 +96,12 @@ class Decider {
   void DecideDiscovery() {
     const ServerMemory& memory = seen_.memory;
     const std::string& hash = seen_.declared->hash;
-    const ObservedPod* pod = nullptr;
+    bool made_of_it = RunsElsewhere(spec_) && !Started(seen_) && memory.elsewhere_hash == hash;
     for (const ObservedPod& candidate : seen_.pods) {
-      if (candidate.incarnation == status_.incarnation() && candidate.spec_hash == hash) pod = &candidate;
+      made_of_it |= candidate.incarnation == status_.incarnation() && candidate.spec_hash == hash;
     }
-    if (pod != nullptr && memory.discovery_incarnation == pod->incarnation && memory.discovery_error.empty()) {
+    const bool heard = memory.discovery_incarnation == status_.incarnation() && memory.discovery_error.empty();
+    if (made_of_it && heard && !hash.empty()) {
       *next_.mutable_server_info() = memory.server_info;
       next_.set_tool_count(memory.tool_count);
       next_.set_discovered_hash(hash);
@@ -117,6 +120,7 @@ class Decider {
   // ---- No life ----
 
   void Down() {
+    next_.clear_address();
     if (blocked_) {
       const bool ignored = blocked_->reason() == "OverLimit";
       const bool suspended = blocked_->reason() == "Suspended";
@@ -127,10 +131,11 @@ class Decider {
       plan_.memory.demanded = false;  // who waits is told why, now
       return;
     }
+    if (RunsElsewhere(spec_)) return Elsewhere();
     if (MayStart()) return Start();
     if (BackingOff(seen_)) {
       unavailable_ = Unavailable(seen_.memory.failure_reason, seen_.memory.failure_message,
-                                 static_cast<int>(absl::ToInt64Seconds(seen_.memory.retry_at - seen_.now)) + 1);
+                                 SecondsUntil(seen_.memory.retry_at));
       LookAgain(seen_.memory.retry_at);
     }
     if (Demanded(seen_)) {
@@ -168,6 +173,55 @@ class Decider {
     }
   }
 
+  // ---- A process that is not ours ----
+
+  // There is nothing to start: the data path is told that it may connect, and a
+  // new incarnation tells it to try anew.
+  void Elsewhere() {
+    ServerMemory& memory = plan_.memory;
+    memory.demanded = false;
+    next_.set_incarnation(std::max(status_.incarnation(), memory.elsewhere_incarnation));
+    const bool told = memory.elsewhere_hash == seen_.declared->hash;
+    const bool failed = told && memory.discovery_incarnation == next_.incarnation() &&
+                        !memory.discovery_error.empty();
+    if (failed) {
+      const std::string message = absl::StrCat("the server at ", spec_.url(), " cannot be spoken to: ",
+                                               memory.discovery_error);
+      RecordFailure(next_.incarnation(), "Unreachable", message);
+      next_.clear_discovered_hash();
+      discovered_ = false;
+      Condition(kDiscovered, {"False", "Unreachable", message});
+    }
+    const bool try_again = failed && seen_.now >= memory.retry_at;
+    // One that an earlier controller has made known is known still.
+    const bool known = told || (discovered_ && memory.discovery_incarnation != next_.incarnation());
+    if (try_again || !known) {
+      next_.set_incarnation(next_.incarnation() + 1);
+      next_.clear_discovered_hash();
+    }
+    memory.elsewhere_hash = seen_.declared->hash;
+    memory.elsewhere_incarnation = next_.incarnation();
+    plan_.published.mutable_route()->set_incarnation(next_.incarnation());
+    if (discovered_) {
+      memory.failures = 0;
+      if (status_.phase() != "Ready") Event(false, "Ready", absl::StrCat("the server at ", spec_.url(), " answers"));
+      next_.set_phase("Ready");
+      Condition(kReady, {"True", "Ready", "The server can be reached."});
+    } else if (memory.failures > 0 && memory.failed_hash == seen_.declared->hash) {
+      next_.set_phase("Degraded");
+      NotReady(memory.failure_reason, memory.failure_message);
+      if (seen_.now < memory.retry_at) {
+        LookAgain(memory.retry_at);
+        unavailable_ = Unavailable(memory.failure_reason, memory.failure_message, SecondsUntil(memory.retry_at));
+      }
+    } else {
+      next_.set_phase("Starting");
+      NotReady("Connecting", "The server has not been reached yet.");
+    }
+  }
+
+  int SecondsUntil(absl::Time when) const { return static_cast<int>(absl::ToInt64Seconds(when - seen_.now)) + 1; }
+
   void Start() {
     const int64_t incarnation =
         std::max({status_.incarnation(), seen_.highest_incarnation, seen_.memory.name_taken}) + 1;
@@ -176,6 +230,7 @@ class Decider {
     *next_.mutable_started_at() = ToTimestamp(seen_.now);
     plan_.memory.life = incarnation;
     plan_.memory.life_began = seen_.now;
+    plan_.memory.elsewhere_hash.clear();
     if (seen_.memory.demanded) *next_.mutable_requested_at() = ToTimestamp(seen_.memory.demanded_since);
     Condition(kStarted, {"True", "Starting", "A Pod has been made for the server."});
     NotReady("Starting", "The server is starting.");
@@ -246,16 +301,23 @@ class Decider {
       EndDrain();
       return;
     }
-    if (blocked_) return Stop(pod, blocked_->reason(), blocked_->message());
+    if (blocked_) {
+      Present(pod);
+      return DrainThenStop(pod, blocked_->reason(), blocked_->message(), kEditGrace);
+    }
+    if (!IsCurrent(pod)) {
+      Present(pod);
+      return DrainThenStop(pod, "SpecChanged", "The spec has changed: the server is started anew with it.", kEditGrace);
+    }
     if (pod.finished) return Fail(pod, "PodFailed", absl::StrCat("the server's Pod has ended: ", pod.message));
     if (memory.discovery_incarnation == pod.incarnation && !memory.discovery_error.empty()) {
       return Fail(pod, "HandshakeFailed", absl::StrCat("the server cannot be spoken to: ",
                                                        memory.discovery_error));
     }
     Present(pod);
-    // A server that answers calls needs no word of its handshake; one that runs
-    // for nothing else does.
-    if (next_.phase() != "Ready" || (want_ == Want::kDiscovery && !seen_.apiservers.connected.empty())) {
+    // Where nobody can speak to it, that it does not answer says nothing.
+    const bool unheard = pod.running && pod.ready && !discovered_ && seen_.apiservers.connected.empty();
+    if (!Answers(pod) && !unheard) {
       if (seen_.now >= StartDeadline()) {
         return Fail(pod, pod.waiting_reason.empty() ? "StartTimeout" : pod.waiting_reason,
                     absl::StrCat("the server was not ready ", StartupTimeout(), " s after its start",
@@ -264,20 +326,19 @@ class Decider {
       }
       LookAgain(StartDeadline());
     }
-    if (pod.spec_hash != seen_.declared->hash) {
-      DrainThenStop(pod, "SpecChanged", "The spec has changed: the server is started anew with it.");
-    } else if (seen_.pool.waiting) {
-      DrainThenStop(pod, kPoolFull, "The server's pool has no room for it.");
+    if (seen_.pool.waiting) {
+      DrainThenStop(pod, kPoolFull, "The server's pool has no room for it.", kEditGrace);
     } else if (Stopped(seen_)) {
-      DrainThenStop(pod, kStoppedByHand, ByHand("stopped", seen_.hand_stopped_at, seen_.hand_stopped_by));
+      DrainThenStop(pod, kStoppedByHand, ByHand("stopped", seen_.hand_stopped_at, seen_.hand_stopped_by), kEditGrace);
     } else if (want_ == Want::kNone) {
       DrainThenStop(pod, "Idle", "The server was idle; it starts when a client connects.");
     } else if (seen_.pool.yield == Yield::kGiveWay) {
       DrainThenStop(pod, kGaveWay, "The server was idle for longest, and gave way to one that a client waits for.");
     } else if (seen_.pool.yield == Yield::kOverCap) {
-      DrainThenStop(pod, kPoolFull, "More servers of the pool ran than its spec.maxServersActive allows.");
+      DrainThenStop(pod, kPoolFull, "More servers of the pool ran than its spec.maxServersActive allows.", kEditGrace);
     } else {
       EndDrain(ServerPlan::DrainEnd::kWithdrawn);
+      plan_.memory.ending = 0;
       LookAgain(AwakeUntil(seen_, plan_.memory));
     }
   }
@@ -291,14 +352,17 @@ class Decider {
       route->set_pod_uid(pod.uid);
       route->set_container(kContainer);
       route->set_container_id(pod.container_id);
+      if (SpeaksHttp(spec_)) route->set_address(pod.ip);
     }
-    if (pod.running && pod.ready) {
+    ShowConditions(pod);
+    if (IsReady(pod)) {
       if (status_.phase() != "Ready") {
         if (pod.running_since != absl::InfinitePast()) *next_.mutable_started_at() = ToTimestamp(pod.running_since);
         Event(false, "Ready", absl::StrCat("Pod ", pod.name, " is ready"));
       }
       next_.set_phase("Ready");
       Condition(kReady, {"True", "Ready", "The server runs."});
+      if (SpeaksHttp(spec_) && !pod.ip.empty()) next_.set_address(HostPort(pod.ip, spec_.transport().port()));
       if (plan_.memory.demanded) {
         // Recorded when it overrules a stop by hand: a controller that takes
         // over knows of the demand only so.
@@ -318,6 +382,9 @@ class Decider {
       if (!discovered_) Condition(kDiscovered, {"False", pod.waiting_reason, message});
       unavailable_ = Unavailable(pod.waiting_reason, message,
                                  static_cast<int>(absl::ToInt64Seconds(kFirstStartBackoff)));
+    } else if (pod.running && status_.phase() == "Degraded") {
+      // It has been started again, like the times before: whether that helps,
+      // will be seen.
     } else {
       const bool restarting = IsTrue(status_.conditions(), kReady) ||
                               (status_.phase() == "Starting" && NotReadyReason() == "Restarting");
@@ -341,15 +408,70 @@ class Decider {
     return requested == nullptr ? "" : requested->reason();
   }
 
+  // It was made of the spec as it is now.
+  bool IsCurrent(const ObservedPod& pod) const { return pod.spec_hash == seen_.declared->hash; }
+
+  // Its process runs and speaks MCP, as far as is known; one of an earlier spec
+  // is what it was.
+  bool Answers(const ObservedPod& pod) const {
+    const bool speaks = IsCurrent(pod) ? discovered_ : IsTrue(status_.conditions(), kReady);
+    return pod.running && pod.ready && speaks;
+  }
+
+  // It answers, and is not one of those that end a moment after each start.
+  bool IsReady(const ObservedPod& pod) {
+    if (!Answers(pod)) return false;
+    if (pod.restarts == 0) return true;
+    LookAgain(pod.running_since + kSettleTime);
+    return seen_.now >= pod.running_since + kSettleTime;
+  }
+
+  static std::string HostPort(const std::string& ip, int port) {
+    return absl::StrContains(ip, ':') ? absl::StrCat("[", ip, "]:", port) : absl::StrCat(ip, ":", port);
+  }
+
+  // What the Pod's node says of it, for as long as it is what is declared.
+  void ShowConditions(const ObservedPod& pod) {
+    const bool reported = pod.running || !pod.waiting_reason.empty();
+    if (!reported || !IsCurrent(pod)) return;
+    const auto is_own = [](const std::string& type) {
+      return absl::c_any_of(kOwnConditions, [&](const char* own) { return type == own; });
+    };
+    std::vector<const v1::Condition*> shown;
+    for (const v1::Condition& condition : pod.conditions) {
+      if (!is_own(condition.type()) && shown.size() < kMaxPodConditions) shown.push_back(&condition);
+    }
+    auto* conditions = next_.mutable_conditions();
+    conditions->erase(std::remove_if(conditions->begin(), conditions->end(),
+                                     [&](const v1::Condition& condition) {
+                                       return !is_own(condition.type()) &&
+                                              absl::c_none_of(shown, [&](const v1::Condition* of_pod) {
+                                                return of_pod->type() == condition.type();
+                                              });
+                                     }),
+                      conditions->end());
+    for (const v1::Condition* condition : shown) {
+      Condition(condition->type().c_str(), {condition->status(), condition->reason(), condition->message()});
+    }
+  }
+
   std::string NotReadyReason() const {
     const v1::Condition* ready = FindCondition(status_.conditions(), kReady);
     return ready == nullptr ? "" : ready->reason();
   }
 
-  void DrainThenStop(const ObservedPod& pod, const std::string& reason, const std::string& message) {
+  // Asked until everybody agrees, or for `grace`.
+  void DrainThenStop(const ObservedPod& pod, const std::string& reason, const std::string& message,
+                     absl::Duration grace = absl::InfiniteDuration()) {
     // What cannot be reached has nothing in flight.
     if (!pod.running) return Stop(pod, reason, message);
     ServerMemory& memory = plan_.memory;
+    if (grace != absl::InfiniteDuration()) {
+      if (memory.ending != pod.incarnation) memory.end_by = seen_.now + grace;
+      memory.ending = pod.incarnation;
+      if (seen_.now >= memory.end_by) return Stop(pod, reason, message);
+      LookAgain(memory.end_by);
+    }
     if (memory.drain_incarnation != pod.incarnation) memory.drain = ServerMemory::Drain::kNone;
     switch (memory.drain) {
       case ServerMemory::Drain::kDrained:
@@ -377,6 +499,7 @@ class Decider {
   void Stop(const ObservedPod& pod, const std::string& reason, const std::string& message) {
     next_.set_phase("Stopping");
     NotReady(reason, message);
+    next_.clear_address();
     plan_.published.clear_route();
     DeletePod(pod);
     EndDrain();
@@ -384,20 +507,24 @@ class Decider {
   }
 
   void Fail(const ObservedPod& pod, const std::string& reason, const std::string& message) {
-    ServerMemory& memory = plan_.memory;
-    if (memory.failed_incarnation != pod.incarnation) {
-      memory.failures = Failures(seen_) + 1;
-      memory.failed_incarnation = pod.incarnation;
-      memory.failed_hash = seen_.declared->hash;
-      memory.retry_at = seen_.now + StartBackoff(memory.failures);
-      memory.failure_reason = reason;
-      memory.failure_message = message;
-      Event(true, reason, message);
-    }
+    RecordFailure(pod.incarnation, reason, message);
     if (!discovered_) Condition(kDiscovered, {"False", reason, message});
     unavailable_ = Unavailable(reason, message,
-                               static_cast<int>(absl::ToInt64Seconds(StartBackoff(memory.failures))));
+                               static_cast<int>(absl::ToInt64Seconds(StartBackoff(plan_.memory.failures))));
     Stop(pod, reason, message);
+  }
+
+  // Once for each incarnation, however often it is decided.
+  void RecordFailure(int64_t incarnation, const std::string& reason, const std::string& message) {
+    ServerMemory& memory = plan_.memory;
+    if (memory.failed_incarnation == incarnation) return;
+    memory.failures = Failures(seen_) + 1;
+    memory.failed_incarnation = incarnation;
+    memory.failed_hash = seen_.declared->hash;
+    memory.retry_at = seen_.now + StartBackoff(memory.failures);
+    memory.failure_reason = reason;
+    memory.failure_message = message;
+    Event(true, reason, message);
   }
 
   int StartupTimeout() const { return spec_.startup_timeout(); }
@@ -427,6 +554,12 @@ class Decider {
   }
 
   void DecideRequested() {
+    if (RunsElsewhere(spec_) && !IsTrue(next_.conditions(), kStarted)) {
+      const ConditionValue elsewhere{"False", "RunsElsewhere",
+                                     "The server runs elsewhere: there is nothing to start."};
+      Condition(kRequested, elsewhere);
+      return Condition(kStarted, elsewhere);
+    }
     // Its time is yet to come.
     LookAgain(seen_.hand_started_at);
     LookAgain(seen_.hand_stopped_at);
@@ -507,6 +640,12 @@ class Decider {
   // Last in every plan: nobody who waits for the server waits for its Service.
   void AddServiceWrite(std::vector<Write>* writes) const {
     const kube::ObjectRef ref = Ref(kube::ServiceKind(), server_.name());
+    if (RunsElsewhere(spec_)) {
+      if (seen_.service.ours) {
+        writes->push_back({.verb = Write::Verb::kDelete, .ref = ref, .uid = seen_.service.uid});
+      }
+      return;
+    }
     if (!seen_.service.exists) {
       writes->push_back({.verb = Write::Verb::kCreate, .ref = ref,
                          .body = BuildService(server_, spec_, next_.incarnation()).json(), .uid = server_.uid()});

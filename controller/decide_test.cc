@@ -337,14 +337,280 @@ TEST(DecideServer, BackOffGrowsToItsCap) {
   EXPECT_EQ(DecideServer(seen).memory.retry_at, kNow + kFirstStartBackoff) << "another spec, another chance";
 }
 
-TEST(DecideServer, ASuspendedServerStopsWithoutAsking) {
+// The spec changes in a way that reaches the process.
+void Edit(ServerSnapshot* seen) {
+  seen->server.mutable_spec()->add_args("--new");
+  Redeclare(seen);
+}
+
+void Refuse(ServerSnapshot* seen, const ServerPlan& plan) {
+  seen->memory = plan.memory;
+  seen->memory.drain = ServerMemory::Drain::kRefused;
+  seen->memory.drain_incarnation = 4;
+  seen->memory.drain_retry_at = seen->now + kDrainRetry;
+}
+
+TEST(DecideServer, ASuspendedServerStopsWhenNothingIsInFlight) {
   ServerSnapshot seen = Running();
   seen.server.mutable_spec()->set_suspend(true);
   Redeclare(&seen);
-  const ServerPlan plan = DecideServer(seen);
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready");
+  EXPECT_EQ(plan.drain, 4);
+  EXPECT_TRUE(plan.published.has_route());
+  EXPECT_EQ(plan.published.unavailable().reason(), "Suspended") << "nobody new is let in";
+  seen.memory = plan.memory;
+  seen.memory.drain = ServerMemory::Drain::kDrained;
+  plan = DecideServer(seen);
   EXPECT_EQ(Phase(plan), "Stopping");
-  EXPECT_EQ(plan.drain, 0);
+  EXPECT_FALSE(plan.published.has_route());
+}
+
+TEST(DecideServer, AnEditWaitsForCallsInFlightAndNoLongerThanTheGrace) {
+  ServerSnapshot seen = Running();
+  Edit(&seen);
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready") << "what runs still answers";
+  EXPECT_EQ(plan.drain, 4);
+  const absl::Time asked = seen.now;
+  while (seen.now < asked + kEditGrace) {
+    Refuse(&seen, plan);
+    seen.now += kDrainRetry;
+    plan = DecideServer(seen);
+    if (seen.now < asked + kEditGrace) {
+      ASSERT_EQ(plan.drain, 4) << "asked again";
+      ASSERT_LE(plan.look_again, asked + kEditGrace);
+    }
+  }
+  EXPECT_EQ(Phase(plan), "Stopping");
+  EXPECT_EQ(plan.memory.failures, 0) << "an edit is not a failed start";
+}
+
+TEST(DecideServer, AnEditThatIsUndoneStopsNothingAndTheNextHasItsOwnGrace) {
+  ServerSnapshot seen = Running();
+  Edit(&seen);
+  ServerPlan plan = DecideServer(seen);
+  Refuse(&seen, plan);
+  seen.server.mutable_spec()->clear_args();
+  Redeclare(&seen);
+  seen.now += absl::Seconds(20);
+  plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready");
+  EXPECT_EQ(plan.drain_end, ServerPlan::DrainEnd::kWithdrawn);
+  seen.memory = plan.memory;
+  Edit(&seen);
+  seen.now += kEditGrace;
+  EXPECT_EQ(Phase(DecideServer(seen)), "Ready");
+}
+
+TEST(DecideServer, WhatHasNotAnsweredIsNotReady) {
+  ServerSnapshot seen = Running("Starting");
+  seen.server.mutable_status()->clear_discovered_hash();
+  Demand(&seen);
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Starting") << "that a process runs does not say that it speaks MCP";
+  EXPECT_TRUE(plan.published.has_route());
+  seen.now += absl::Seconds(kDefaultStartupTimeoutSeconds);
+  EXPECT_EQ(Phase(DecideServer(seen)), "Stopping");
+  seen.apiservers = {};
+  EXPECT_EQ(Phase(DecideServer(seen)), "Starting") << "nobody is there to speak to it";
+  seen.memory.discovery_incarnation = 4;
+  EXPECT_EQ(Phase(DecideServer(seen)), "Ready");
+}
+
+TEST(DecideServer, AProcessThatWasStartedAgainIsReadyWhenItHasLastedAWhile) {
+  ServerSnapshot seen = Running("Degraded");
+  seen.pods[0].restarts = 3;
+  seen.pods[0].running_since = seen.now;
+  const v1::MCPServerStatus before = seen.server.status();
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Degraded");
+  EXPECT_TRUE(plan.published.has_route()) << "who wants it may try";
+  EXPECT_FALSE(plan.published.has_unavailable());
+  EXPECT_EQ(plan.look_again, seen.now + kSettleTime);
+  seen.now += kSettleTime;
+  EXPECT_EQ(Phase(DecideServer(seen)), "Ready");
+}
+
+TEST(DecideServer, WhatTheNodeSaysOfThePodIsShown) {
+  ServerSnapshot seen = Running();
+  v1::Condition* limits = &seen.pods[0].conditions.emplace_back();
+  limits->set_type("LimitsEnforced");
+  limits->set_status("True");
+  limits->set_reason("Cgroup");
+  seen.pods[0].conditions.emplace_back(*limits).set_type("Ready");
+  ServerPlan plan = DecideServer(seen);
+  const auto conditions = [&] { return plan.published.server().status().conditions(); };
+  ASSERT_TRUE(IsTrue(conditions(), "LimitsEnforced"));
+  EXPECT_EQ(FindCondition(conditions(), "LimitsEnforced")->reason(), "Cgroup");
+  EXPECT_EQ(FindCondition(conditions(), "Ready")->reason(), "Ready") << "a node does not speak for the server";
+  *seen.server.mutable_status() = plan.published.server().status();
+  seen.pods.clear();
+  plan = DecideServer(seen);
+  EXPECT_TRUE(IsTrue(conditions(), "LimitsEnforced")) << "the last word, while it sleeps";
+  seen = Running();
+  *seen.server.mutable_status()->mutable_conditions() = conditions();
+  plan = DecideServer(seen);
+  EXPECT_EQ(FindCondition(conditions(), "LimitsEnforced"), nullptr);
+}
+
+TEST(DecideServer, AServerThatListensHasAnAddressWhileItRuns) {
+  ServerSnapshot seen = Running();
+  seen.server.mutable_spec()->mutable_transport()->set_type("sse");
+  seen.server.mutable_spec()->mutable_transport()->set_port(8000);
+  Redeclare(&seen);
+  seen.server.mutable_status()->set_discovered_hash(seen.declared->hash);
+  seen.pods = {RunningPod(seen)};
+  seen.pods[0].ip = "127.0.0.1";
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.published.server().status().address(), "127.0.0.1:8000");
+  EXPECT_EQ(plan.published.route().address(), "127.0.0.1");
+  EXPECT_NE(Writes(plan).find("patch:services"), std::string::npos) << "its Service gets the port";
+  seen.pods[0].ip = "fd00::1";
+  EXPECT_EQ(DecideServer(seen).published.server().status().address(), "[fd00::1]:8000");
+  *seen.server.mutable_status() = plan.published.server().status();
+  seen.memory.drain = ServerMemory::Drain::kDrained;
+  seen.memory.drain_incarnation = 4;
+  seen.memory.served_at = absl::InfinitePast();
+  plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Stopping");
+  EXPECT_EQ(plan.published.server().status().address(), "");
+}
+
+// ---- Servers that run elsewhere ----
+
+ServerSnapshot Elsewhere() {
+  ServerSnapshot seen = Known();
+  seen.server.mutable_spec()->clear_command();
+  seen.server.mutable_spec()->set_url("https://example.test/mcp");
+  seen.server.mutable_status()->Clear();
+  seen.service = {};
+  Redeclare(&seen);
+  return seen;
+}
+
+// As it is after the plan's writes.
+void CarryOut(ServerSnapshot* seen, const ServerPlan& plan) {
+  *seen->server.mutable_status() = plan.published.server().status();
+  seen->memory = plan.memory;
+}
+
+void Answer(ServerSnapshot* seen, int64_t incarnation, const std::string& error = "") {
+  seen->memory.discovery_incarnation = incarnation;
+  seen->memory.discovery_error = error;
+  seen->memory.server_info.set_name("far");
+  seen->memory.tool_count = 3;
+}
+
+TEST(DecideServerElsewhere, IsRoutedAtOnceAndReadyWhenItHasAnswered) {
+  ServerSnapshot seen = Elsewhere();
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(WantOf(seen), Want::kNone) << "it takes no place in its pool";
+  EXPECT_EQ(Phase(plan), "Starting");
+  EXPECT_EQ(plan.published.route().incarnation(), 1);
+  EXPECT_EQ(plan.published.route().pod(), "");
+  EXPECT_EQ(Writes(plan), "status ") << "no Pod, no Service";
+  CarryOut(&seen, plan);
+  EXPECT_EQ(Writes(DecideServer(seen)), "");
+  Answer(&seen, 1);
+  plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready");
+  EXPECT_EQ(plan.published.server().status().server_info().name(), "far");
+  EXPECT_EQ(plan.published.server().status().tool_count(), 3);
+  CarryOut(&seen, plan);
+  plan = DecideServer(seen);
+  EXPECT_EQ(Writes(plan), "");
+  EXPECT_EQ(plan.published.route().incarnation(), 1);
+}
+
+TEST(DecideServerElsewhere, OneThatCannotBeReachedIsTriedAgainWithBackOff) {
+  ServerSnapshot seen = Elsewhere();
+  CarryOut(&seen, DecideServer(seen));
+  Answer(&seen, 1, "connection refused");
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Degraded");
+  EXPECT_EQ(plan.published.unavailable().reason(), "Unreachable");
+  EXPECT_NE(plan.published.unavailable().message().find("connection refused"), std::string::npos);
+  EXPECT_EQ(plan.look_again, kNow + kFirstStartBackoff);
+  CarryOut(&seen, plan);
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.memory.failures, 1);
+  EXPECT_EQ(Writes(plan), "");
+  CarryOut(&seen, plan);
+  seen.now += kFirstStartBackoff;
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.published.route().incarnation(), 2) << "try anew";
+  EXPECT_FALSE(plan.published.has_unavailable());
+  EXPECT_EQ(Phase(plan), "Degraded") << "until it has answered";
+  CarryOut(&seen, plan);
+  Answer(&seen, 2, "connection refused");
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.look_again, seen.now + 2 * kFirstStartBackoff);
+  CarryOut(&seen, plan);
+  Answer(&seen, 2);
+  plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Ready") << "another apiserver has reached it";
+  EXPECT_EQ(plan.memory.failures, 0);
+}
+
+TEST(DecideServerElsewhere, AnEditOfTheWayIsTriedAnewAndAnyOtherIsNot) {
+  ServerSnapshot seen = Elsewhere();
+  CarryOut(&seen, DecideServer(seen));
+  Answer(&seen, 1);
+  CarryOut(&seen, DecideServer(seen));
+  seen.server.mutable_spec()->set_idle_timeout(5);
+  Redeclare(&seen);
+  EXPECT_EQ(DecideServer(seen).published.route().incarnation(), 1);
+  EXPECT_EQ(Phase(DecideServer(seen)), "Ready");
+  seen.server.mutable_spec()->add_headers()->set_name("X-Key");
+  Redeclare(&seen);
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.published.route().incarnation(), 2);
+  EXPECT_EQ(Phase(plan), "Starting");
+  // And back, before anybody has tried: not what is connected now.
+  CarryOut(&seen, plan);
+  seen.server.mutable_spec()->clear_headers();
+  Redeclare(&seen);
+  EXPECT_EQ(DecideServer(seen).published.route().incarnation(), 3);
+}
+
+TEST(DecideServerElsewhere, AControllerThatTakesOverChangesNothing) {
+  ServerSnapshot seen = Elsewhere();
+  CarryOut(&seen, DecideServer(seen));
+  Answer(&seen, 1);
+  CarryOut(&seen, DecideServer(seen));
+  seen.memory = {};
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Writes(plan), "");
+  EXPECT_EQ(plan.published.route().incarnation(), 1);
+}
+
+TEST(DecideServerElsewhere, ASuspendedOneIsNotRouted) {
+  ServerSnapshot seen = Elsewhere();
+  CarryOut(&seen, DecideServer(seen));
+  seen.server.mutable_spec()->set_suspend(true);
+  Redeclare(&seen);
+  const ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(Phase(plan), "Asleep");
+  EXPECT_FALSE(plan.published.has_route());
   EXPECT_EQ(plan.published.unavailable().reason(), "Suspended");
+}
+
+TEST(DecideServerElsewhere, OneThatWasAProcessIsDrainedFirst) {
+  ServerSnapshot seen = Running();
+  seen.server.mutable_spec()->clear_command();
+  seen.server.mutable_spec()->set_url("https://example.test/mcp");
+  Redeclare(&seen);
+  ServerPlan plan = DecideServer(seen);
+  EXPECT_EQ(plan.drain, 4);
+  EXPECT_EQ(plan.published.route().pod(), "a-4");
+  seen.memory = plan.memory;
+  seen.pods.clear();
+  plan = DecideServer(seen);
+  EXPECT_EQ(plan.published.route().incarnation(), 5);
+  EXPECT_EQ(plan.published.route().pod(), "");
+  EXPECT_FALSE(IsTrue(plan.published.server().status().conditions(), "Started"));
+  EXPECT_EQ(Writes(plan), "status delete:a ") << "its Service leads nowhere";
 }
 
 TEST(DecideServer, IgnoredAndRefusedServersSayWhy) {

@@ -2,6 +2,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/proto_json.h"
 #include "common/status_macros.h"
 #include "controller/status.h"
@@ -90,8 +91,17 @@ ObservedPod ReadPod(const kube::Object& object) {
   const std::string phase = String(status, "phase");
   pod.finished = phase == "Failed" || phase == "Succeeded";
   if (pod.finished) pod.message = absl::StrCat(String(status, "reason"), " ", String(status, "message"));
+  pod.ip = String(status, "podIP");
   for (const Json& condition : Member(status, "conditions")) {
-    if (String(condition, "type") == "Ready") pod.ready = String(condition, "status") == "True";
+    const std::string type = String(condition, "type");
+    if (type == "Ready") pod.ready = String(condition, "status") == "True";
+    absl::string_view ours = type;
+    if (!absl::ConsumePrefix(&ours, kConditionPrefix)) continue;
+    v1::Condition& kept = pod.conditions.emplace_back();
+    kept.set_type(std::string(ours));
+    kept.set_status(String(condition, "status"));
+    kept.set_reason(String(condition, "reason"));
+    kept.set_message(String(condition, "message"));
   }
   for (const Json& container : Member(status, "containerStatuses")) {
     if (String(container, "name") != kContainer) continue;
@@ -101,6 +111,8 @@ ObservedPod ReadPod(const kube::Object& object) {
     pod.container_id = String(container, "containerID");
     pod.running = running.is_object() && !pod.container_id.empty();
     pod.running_since = Time(running, "startedAt");
+    const Json& restarts = Member(container, "restartCount");
+    if (restarts.is_number_integer()) pod.restarts = restarts.get<int64_t>();
     pod.waiting_reason = String(waiting, "reason");
     std::string ended = Ended(Member(state, "terminated"));
     if (ended.empty()) ended = Ended(Member(Member(container, "lastState"), "terminated"));
@@ -113,6 +125,7 @@ ObservedService ReadService(const kube::Object& object, const std::string& serve
   ObservedService service;
   service.exists = true;
   service.ours = object.controller_uid() == server_uid;
+  service.uid = object.uid();
   service.resource_version = object.resource_version();
   // What a cluster adds to a port (its protocol) is left out.
   for (const Json& port : Member(object.spec(), "ports")) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -18,6 +19,7 @@ inline constexpr char kServerLabel[] = "unmcp.dev/server";
 inline constexpr char kIncarnationLabel[] = "unmcp.dev/incarnation";
 // Of what the Pod was made: another value means that the spec has changed.
 inline constexpr char kSpecHashAnnotation[] = "unmcp.dev/spec-hash";
+inline constexpr char kConditionPrefix[] = "unmcp.dev/";
 // The one container of a server's Pod.
 inline constexpr char kContainer[] = "server";
 
@@ -40,10 +42,16 @@ struct ObservedPod {
   // It has ended, and its node will not start it again (evicted, say).
   bool finished = false;
   bool ready = false;
-  // Its container: running, which life, since when.
+  // Where it is reached; "" while it has no address.
+  std::string ip;
+  // Conditions whose type begins with kConditionPrefix, without it: what its
+  // node has to say to whoever declared the server.
+  std::vector<v1::Condition> conditions;
+  // Its container: running, which life, since when, and how many before it.
   bool running = false;
   std::string container_id;
   absl::Time running_since = absl::InfinitePast();
+  int64_t restarts = 0;
   // Why it is not running: a word (CrashLoopBackOff) and what is known.
   std::string waiting_reason;
   std::string message;
@@ -55,6 +63,7 @@ struct ObservedService {
   bool exists = false;
   // Controlled by this server.
   bool ours = false;
+  std::string uid;
   std::string resource_version;
   int64_t incarnation = 0;
   // As ServicePorts (build.h) has them.

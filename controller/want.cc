@@ -134,6 +134,7 @@ Want WantOf(const ServerSnapshot& seen) {
 
 Want WantOf(const ServerSnapshot& seen, bool discovered) {
   if (seen.deleting || Blocked(seen) || Stopped(seen)) return Want::kNone;
+  if (RunsElsewhere(seen.declared->spec)) return Want::kNone;
   const std::string& phase = seen.server.status().phase();
   // A server that never sleeps is tried again, too, when it could not start.
   const bool began = Started(seen) || (IdleTimeout(seen) < 0 && phase == "Degraded");

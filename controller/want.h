@@ -20,6 +20,9 @@ inline constexpr char kStarted[] = "Started";
 inline constexpr char kReady[] = "Ready";
 inline constexpr char kDiscovered[] = "Discovered";
 
+// All of them: whatever else is among a server's conditions is its node's.
+inline constexpr const char* kOwnConditions[] = {kAccepted, kRequested, kStarted, kReady, kDiscovered};
+
 // Reasons of Requested.
 inline constexpr char kForDiscovery[] = "Discovery";
 inline constexpr char kForWarmth[] = "Warm";

@@ -9,6 +9,7 @@
 #include "controller/observed.h"
 #include "controller/status.h"
 #include "glog/logging.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "prometheus/text_serializer.h"
 #include "proto/schema/crd.h"
@@ -131,7 +132,9 @@ class World::Link final : public Apiservers {
       snapshot_[uid] = std::move(state);
       return;
     }
-    world_->published_[uid] = state;
+    v1::PublishedServer& before = world_->published_[uid];
+    if (google::protobuf::util::MessageDifferencer::Equals(before, state)) return;
+    before = state;
     if (state.has_route()) world_->demands_.erase(uid);
     if (world_->apiservers_there) Discover(state);
   }
@@ -275,17 +278,20 @@ bool World::StepKubelet() {
     } else if (!pod.status().contains("startTime") || pod.status().value("crashed", false) != crashes) {
       const std::string now = absl::FormatTime(absl::RFC3339_sec, scheduler_.Now(), absl::UTCTimeZone());
       Json container = {{"name", kContainer}, {"containerID", absl::StrCat("test://", random_.Id128())},
-                        {"restartCount", 0}};
+                        {"restartCount", pod.status().contains("startTime") ? 1 : 0}};
       if (crashes) {
         container["state"] = {{"waiting", {{"reason", "CrashLoopBackOff"}}}};
         container["lastState"] = {{"terminated", {{"exitCode", 3}, {"reason", "Error"}, {"message", "no such file"}}}};
       } else {
         container["state"] = {{"running", {{"startedAt", now}}}};
       }
+      Json conditions = pod_conditions;
+      conditions.push_back({{"type", "Ready"}, {"status", crashes ? "False" : "True"}});
       Json status = {{"startTime", now},
+                     {"podIP", "127.0.0.1"},
                      {"phase", "Running"},
                      {"crashed", crashes},
-                     {"conditions", {{{"type", "Ready"}, {"status", crashes ? "False" : "True"}}}},
+                     {"conditions", std::move(conditions)},
                      {"containerStatuses", {container}}};
       auto patched = kube::AwaitPatch(*cluster_, ref, {{"status", status}}, {.subresource = "status"});
       EXPECT_TRUE(patched.ok()) << patched.status();
@@ -354,7 +360,7 @@ void World::RunFor(absl::Duration time) {
 
 void World::CreateServer(const std::string& name, Json spec) {
   if (spec.is_null()) spec = Json::object();
-  if (!spec.contains("command") && !spec.contains("image")) spec["command"] = {"mcp-server"};
+  if (!spec.contains("command") && !spec.contains("image") && !spec.contains("url")) spec["command"] = {"mcp-server"};
   Object object(kube::MCPServerKind(), "default", name);
   object.json()["spec"] = std::move(spec);
   const auto created = kube::AwaitCreate(*cluster_, kube::MCPServerKind(), object);

@@ -80,6 +80,7 @@ class World {
   std::set<std::string> rude;     // servers whose handshake fails
   std::set<std::string> silent;   // servers that do not answer theirs
   absl::Status write_failure;     // of every write of a controller, but of Events
+  kube::Json pod_conditions = kube::Json::array();  // of Pods that start, beside Ready
   bool apiservers_busy = false;   // drains are refused
   std::set<std::string> secretly_busy;  // servers whose drains are
   bool apiservers_there = true;   // for controllers that begin
