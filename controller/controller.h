@@ -91,6 +91,7 @@ class Controller {
   // What the informers tell.
   void OnSynced();
   void OnServer(const ObjectPtr& object);
+  void TakeOverDemand(Server* server);
   void OnServerDeleted(const ObjectPtr& object);
   void OnPool(const ObjectPtr& object);
   void OnPoolDeleted(const ObjectPtr& object);

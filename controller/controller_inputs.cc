@@ -74,8 +74,24 @@ void Controller::OnServer(const ObjectPtr& object) {
     server->member = PoolMember();
   }
   if (spec_changed) Redeclare(server);
+  if (added && !synced_) TakeOverDemand(server);
   TellPool(server, WorkQueue::kNormal);
   EnqueueServer(object->name(), WorkQueue::kNormal);
+}
+
+// Who has waited since an earlier controller keeps its turn: before the first
+// apiserver says that somebody waits, the pool has decided.
+void Controller::TakeOverDemand(Server* server) {
+  const v1::MCPServerStatus& status = server->resource.status();
+  const v1::Condition* requested = FindCondition(status.conditions(), kRequested);
+  const bool waits = (status.phase() == "Waiting" || status.phase() == "Requested") && requested != nullptr &&
+                     requested->reason() == kForClients;
+  const absl::Time since = FromTimestamp(status.requested_at());
+  const absl::Time now = options_.scheduler->Now();
+  if (!waits || since + kMaxTakenOverWait < now) return;
+  server->memory.demanded = true;
+  server->memory.demanded_since = since;
+  server->memory.demanded_at = now;
 }
 
 void Controller::OnServerDeleted(const ObjectPtr& object) {
@@ -206,13 +222,7 @@ void Controller::OnDemand(const std::string& uid) {
   Server* const server = FindServerByUid(uid);
   if (server == nullptr) return;  // deleted; the apiserver hears of it in a moment
   const absl::Time now = options_.scheduler->Now();
-  if (!server->memory.demanded) {
-    // Who has waited since an earlier controller keeps its turn.
-    const v1::MCPServerStatus& status = server->resource.status();
-    const bool waited = status.phase() == "Waiting" || status.phase() == "Requested";
-    const absl::Time recorded = FromTimestamp(status.requested_at());
-    server->memory.demanded_since = waited && recorded != absl::InfinitePast() ? recorded : now;
-  }
+  if (!server->memory.demanded) server->memory.demanded_since = now;
   server->memory.demanded = true;
   server->memory.demanded_at = now;
   // The pool first: with its grant the server is decided on once, and goes

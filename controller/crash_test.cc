@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/annotations.h"
 #include "controller/observed.h"
 #include "controller/status.h"
 #include "controller/world.h"
@@ -91,6 +92,55 @@ const Scenario kScenarios[] = {
              return a && b && world.Phase("a") == "Asleep" && world.Phase("b") == "Asleep";
            },
            "both have had their turn");
+     },
+     1},
+    {"GivingWay",
+     [](World& world) {
+       world.CreatePool("one", {{"maxServersActive", 1}});
+       DeclareAsleep(world, "b", {{"pool", "one"}, {"idleTimeout", 600}});
+       DeclareReady(world, "a", {{"pool", "one"}, {"idleTimeout", 600}});
+       world.RunFor(kMinAwake);
+     },
+     [](World& world) {
+       world.Demand("b");
+       world.RunUntil([&] { return world.Phase("b") == "Ready" && world.Phase("a") == "Asleep"; }, "a gave way to b");
+     },
+     1},
+    {"LoweredCap",
+     [](World& world) {
+       world.CreatePool("one", {{"maxServersActive", 2}});
+       DeclareReady(world, "a", {{"pool", "one"}, {"idleTimeout", 600}});
+       DeclareReady(world, "b", {{"pool", "one"}, {"idleTimeout", 600}});
+     },
+     [](World& world) {
+       world.PatchPool("one", {{"maxServersActive", 1}});
+       world.RunUntil([&] { return world.Pods().size() == 1 && world.Pool("one").status().grants_size() == 1; },
+                      "one is left");
+     },
+     2},
+    {"Warm",
+     [](World& world) {
+       world.CreatePool("one", {{"minServersWarm", 1}});
+       world.Settle();
+     },
+     [](World& world) {
+       world.CreateServer("a", {{"pool", "one"}, {"idleTimeout", 5}});
+       UntilPhase(world, "a", "Ready");
+       world.RunFor(absl::Seconds(20));
+     },
+     1},
+    {"StoppedByHand", [](World& world) { DeclareReady(world, "a", {{"idleTimeout", 600}}); },
+     [](World& world) {
+       world.scheduler().Advance(absl::Seconds(1));
+       world.Annotate("a", kStoppedAtAnnotation, AnnotationTime(world.scheduler().Now()));
+       UntilPhase(world, "a", "Asleep");
+     },
+     1},
+    {"StartedByHand", [](World& world) { DeclareAsleep(world, "a", {{"idleTimeout", 5}}); },
+     [](World& world) {
+       world.Annotate("a", kStartedAtAnnotation, AnnotationTime(world.scheduler().Now()));
+       UntilPhase(world, "a", "Ready");
+       UntilPhase(world, "a", "Asleep");
      },
      1},
     {"ServerDeleted", [](World& world) { DeclareReady(world, "a", {{"idleTimeout", 600}}); },

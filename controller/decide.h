@@ -31,6 +31,10 @@ namespace unmcp::controller {
 // the server have asked again by then (Retry-After is far shorter), and one
 // that nobody waits for must not start hours later.
 inline constexpr absl::Duration kDemandLifetime = absl::Minutes(2);
+// A wait that a controller finds in status when it begins is taken over, and so
+// keeps its turn, when it is not older: what nobody waits for any more must not
+// start because unmcp does.
+inline constexpr absl::Duration kMaxTakenOverWait = absl::Minutes(10);
 // Failed starts: 5 s, doubling to 5 min, the cap kubelet has for a crashing
 // container. Nothing is faster: the process itself was already tried again by
 // its node, with a back-off of its own, for all of startupTimeout.
