@@ -79,6 +79,8 @@ constexpr char kConfigExamples[] = R"(Examples:
   unmcp config claude-code | sh         adds them to Claude Code
 )";
 
+constexpr int kMaxTail = 1'000'000;  // as the API has it
+
 // Adds a sub-command whose options live as long as the application, and which
 // `run` runs when it was chosen.
 template <typename Options>
@@ -183,7 +185,7 @@ void AddGet(CLI::App* app, ClientCommand* command) {
                   {{"wide", Format::kWide}, {"name", Format::kName}, {"yaml", Format::kYaml}, {"json", Format::kJson}},
                   &options->format);
   get->add_flag("-w,--watch", options->watch, "Go on with changes as they happen");
-  get->add_flag("!--no-headers", options->headers, "Leave out the line with the titles");
+  get->add_flag_callback("--no-headers", [options] { options->headers = false; }, "Leave out the line with the titles");
   get->add_option("--pool", options->pool, "Only servers of this pool")->type_name("NAME");
   AddCheck(get, [options] {
     if (options->watch && options->resources.size() > 1) FlagError("--watch", "goes with one kind of resource");
@@ -226,7 +228,12 @@ void AddLogs(CLI::App* app, ClientCommand* command) {
   logs->add_flag("-f,--follow", options->follow, "Go on with what it writes, until its process ends");
   logs->add_option("--tail", options->tail, "Only the last so many lines")
       ->type_name("LINES")
-      ->check(CLI::Range(1, 1'000'000));
+      ->check([](const std::string& text) {
+        int lines;
+        return absl::SimpleAtoi(text, &lines) && lines > 0 && lines <= kMaxTail
+                   ? ""
+                   : absl::StrCat("must be a number from 1 to ", kMaxTail, ", not \"", text, "\"");
+      });
 }
 
 void AddStart(CLI::App* app, ClientCommand* command) {
@@ -287,8 +294,8 @@ void AddConnect(CLI::App* app, ClientCommand* command) {
 void AddConfig(CLI::App* app, ClientCommand* command) {
   auto options = std::make_shared<ConfigOptions>();
   CLI::App* config = AddCommand(app, command, "config",
-                                "Prints what to put into the configuration of an MCP client: claude, claude-code,\n"
-                                "cursor or vscode. Where it goes is said beside it, on standard error.\n",
+                                "Prints what to put into the configuration of an MCP client.\n"
+                                "Where it goes is said beside it, on standard error.\n",
                                 kConfigExamples, options, RunConfig);
   const std::map<std::string, McpHost> hosts = {{"claude", McpHost::kClaude},
                                                 {"claude-code", McpHost::kClaudeCode},

@@ -1,6 +1,9 @@
 #include "cli/command_line.h"
 
+#include <memory>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "CLI/CLI.hpp"
@@ -22,11 +25,26 @@ constexpr char kExamples[] =
 Each command has a --help with examples.
 )";
 
+// In the list of commands each has one line; its own --help has the rest.
+class OneLineEach final : public CLI::Formatter {
+ public:
+  std::string make_subcommand(const CLI::App* command) const override {
+    std::ostringstream out;
+    const std::string about = command->get_description();
+    CLI::detail::format_help(out, command->get_name(), about.substr(0, about.find('\n')), kCommandWidth);
+    return out.str();
+  }
+
+ private:
+  static constexpr size_t kCommandWidth = 14;
+};
+
 }  // namespace
 
 absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& args, Environment environment) {
   CLI::App app(kAbout, "unmcp");
   AddStandardFlags(&app);
+  app.formatter(std::make_shared<OneLineEach>());
   app.require_subcommand(0, 1);
   app.footer(kExamples);
   UpOptions up;

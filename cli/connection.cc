@@ -60,7 +60,11 @@ absl::StatusOr<Connection> FindConnection(const ConnectionOptions& options, Envi
                       {"--data-dir", std::filesystem::absolute(options.data_dir, ignored).string()}};
   }
   Connection connection;
-  if (written) connection.places.push_back({written->grpc, written->http});
+  if (written) {
+    connection.places.push_back({written->grpc, written->http});
+    // Others may not have the variable that the default depends on.
+    if (environment("XDG_DATA_HOME")) connection.flags = {"--data-dir", *directory};
+  }
   if (!written || written->grpc != kDefaultServer) connection.places.push_back({kDefaultServer, kDefaultHttp});
   return connection;
 }

@@ -47,6 +47,7 @@ TEST_F(ConnectionTest, OtherPortsAreFoundAndTheDefaultIsTriedAfterThem) {
   EXPECT_EQ(connection->places[0].grpc, "127.0.0.1:7");
   EXPECT_EQ(connection->places[0].http, "http://127.0.0.1:8");
   EXPECT_EQ(connection->places[1].grpc, "127.0.0.1:9090");
+  EXPECT_THAT(connection->flags, ElementsAre("--data-dir", home_ + "/unmcp")) << "for who has not the variable";
 }
 
 TEST_F(ConnectionTest, WhatTheUserSaysGoesFirst) {

@@ -148,14 +148,16 @@ void Table::Print(const std::vector<std::vector<std::string>>& rows, std::ostrea
 }
 
 void Table::PrintRow(const std::vector<std::string>& row, bool colors, std::ostream& out) const {
+  std::string line, padding;
   for (size_t i = 0; i < titles_.size(); ++i) {
     const std::string cell = OneLine(row[i]);
     const std::string color = colors && titles_[i] == "PHASE" ? ColorOf(cell) : "";
-    out << (color.empty() ? cell : absl::StrCat("\033[", color, "m", cell, "\033[0m"));
-    // Nothing stands after the last cell.
-    if (i + 1 < titles_.size()) out << std::string(widths_[i] + kGap - std::min(Columns(cell), widths_[i]), ' ');
+    // Nothing stands after the last cell that has something in it.
+    if (!cell.empty()) absl::StrAppend(&line, std::exchange(padding, ""));
+    absl::StrAppend(&line, color.empty() ? cell : absl::StrCat("\033[", color, "m", cell, "\033[0m"));
+    padding.append(widths_[i] + kGap - std::min(Columns(cell), widths_[i]), ' ');
   }
-  out << "\n";
+  out << line << "\n";
 }
 
 std::string PrettyJson(const Json& json) {

@@ -5,14 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
-#include "cli/output.h"
 #include "common/status_macros.h"
 #include "nlohmann/json.hpp"
 
 namespace unmcp {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // in the order that people write
 
 constexpr char kClaudeHelp[] =
     R"(Claude Desktop: put this into claude_desktop_config.json (Settings, Developer, Edit Config), beside the
@@ -41,6 +40,8 @@ std::string ShellWord(const std::string& word) {
                                                              "0123456789-_./:=@%+,") == std::string::npos;
   return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", R"('\'')"}}), "'");
 }
+
+std::string Document(const char* key, const Json& servers) { return Json{{key, servers}}.dump(2) + "\n"; }
 
 class Writer {
  public:
@@ -97,7 +98,7 @@ absl::Status RunConfig(const ConfigOptions& options, Context& context) {
     case McpHost::kClaude:
       context.err << kClaudeHelp << "  " << absl::StrReplaceAll(absl::StripSuffix(lines, "\n"), {{"\n", "\n  "}})
                   << "\n\n" << std::flush;
-      context.out << PrettyJson({{"mcpServers", servers}});
+      context.out << Document("mcpServers", servers);
       break;
     case McpHost::kClaudeCode:
       context.err << kClaudeCodeHelp << "\n" << std::flush;
@@ -105,11 +106,11 @@ absl::Status RunConfig(const ConfigOptions& options, Context& context) {
       break;
     case McpHost::kCursor:
       context.err << kCursorHelp << "\n" << std::flush;
-      context.out << PrettyJson({{"mcpServers", servers}});
+      context.out << Document("mcpServers", servers);
       break;
     case McpHost::kVsCode:
       context.err << kVsCodeHelp << "\n" << std::flush;
-      context.out << PrettyJson({{"servers", servers}});
+      context.out << Document("servers", servers);
       break;
   }
   context.out.flush();

@@ -35,23 +35,14 @@ class Page {
     Line(label, absl::StrCat(ToJson(time).get<std::string>(), " (", Age(time, now_), " ago)"));
   }
 
-  void Spec(const google::protobuf::Message& spec) {
-    const std::string yaml = WriteYaml(ToJson(spec));
-    absl::StrAppend(&text_, "Spec:\n");
-    for (absl::string_view line : absl::StrSplit(absl::StripSuffix(yaml, "\n"), '\n')) {
-      absl::StrAppend(&text_, "  ", line, "\n");
-    }
-  }
+  void Spec(const google::protobuf::Message& spec) { Indented("Spec", WriteYaml(ToJson(spec))); }
 
   void Section(absl::string_view label, std::vector<std::string> titles,
                const std::vector<std::vector<std::string>>& rows) {
     if (rows.empty()) return Line(label, "<none>");
     std::ostringstream table;
     Table(std::move(titles), /*headers=*/true, /*colors=*/false).Print(rows, table);
-    absl::StrAppend(&text_, label, ":\n");
-    for (absl::string_view line : absl::StrSplit(absl::StripSuffix(table.str(), "\n"), '\n')) {
-      absl::StrAppend(&text_, "  ", line, "\n");
-    }
+    Indented(label, table.str());
   }
 
   void Conditions(const google::protobuf::RepeatedPtrField<v1::Condition>& conditions) {
@@ -66,6 +57,14 @@ class Page {
   const std::string& text() const { return text_; }
 
  private:
+  // Lines that belong to a label.
+  void Indented(absl::string_view label, const std::string& lines) {
+    absl::StrAppend(&text_, label, ":\n");
+    for (absl::string_view line : absl::StrSplit(absl::StripSuffix(lines, "\n"), '\n')) {
+      absl::StrAppend(&text_, "  ", line, "\n");
+    }
+  }
+
   const absl::Time now_;
   std::string text_;
 };

@@ -175,7 +175,8 @@ TEST_F(ResourceCommandsTest, DescribeTellsAll) {
   fake_.events.push_back(event);
   ASSERT_TRUE(RunDescribe({{{ResourceKind::kServer, {"time"}}}}, test_.context).ok());
   EXPECT_THAT(Out(), AllOf(HasSubstr("Name:          time\n"), HasSubstr("(5m3s ago)"), HasSubstr("  command:\n  - run-time"),
-                           HasSubstr("ProcessReady"), HasSubstr("60s (x4)"), HasSubstr("it ended with  [31mcode 3")));
+                           HasSubstr("\nConditions:\n  TYPE    STATUS   REASON         SINCE   MESSAGE\n"),
+                           HasSubstr("ProcessReady"), HasSubstr("\nEvents:\n  TYPE"), HasSubstr("60s (x4)"), HasSubstr("it ended with  [31mcode 3")));
 }
 
 TEST_F(ResourceCommandsTest, DescribeOfAPoolShowsItsMembers) {

@@ -116,7 +116,7 @@ TEST_F(SessionCommandsTest, WithoutAToolTheToolsAreListed) {
   EXPECT_EQ(test_.out.str(),
             "TOOL   ARGUMENTS                                    DESCRIPTION\n"
             "add    a (number, required), b (number, required)   Adds\n"
-            "fail   none                                         \n");
+            "fail   none\n");
 }
 
 TEST_F(SessionCommandsTest, ASessionThatEndsIsAnError) {
