@@ -57,8 +57,9 @@ TEST(BuildPod, CommandArgumentsImageAndResources) {
 }
 
 TEST(BuildPod, EnvironmentAsKubernetesHasIt) {
+  const Json secret = {{"name", "s"}, {"key", "k"}, {"optional", true}};
   const Json env = {{{"name", "A"}, {"value", "1"}},
-                    {{"name", "B"}, {"valueFrom", {{"secretKeyRef", {{"name", "s"}, {"key", "k"}, {"optional", true}}}}}},
+                    {{"name", "B"}, {"valueFrom", {{"secretKeyRef", secret}}}},
                     {{"name", "C"}, {"valueFrom", {{"configMapKeyRef", {{"name", "s"}, {"key", "k"}}}}}},
                     {{"name", "D"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "metadata.name"}}}}}}};
   EXPECT_EQ(Container({{"env", env}})["env"], env);

@@ -96,11 +96,12 @@ TEST(EffectiveSpec, TheServersTemplateIsMergedOverThePoolsAndItsNullWins) {
          {{"metadata", {{"labels", {{"team", "a"}, {"tier", "b"}}}}},
           {"spec", {{"nodeSelector", {{"disk", "ssd"}}},
                     {"containers", {{{"name", "server"}, {"workingDir", "/srv"}}, {{"name", "side"}}}}}}}}}}};
-  const Json merged = Effective(
-      {{"podTemplate",
-        {{"metadata", {{"labels", {{"team", nullptr}}}}},
-         {"spec", {{"nodeSelector", nullptr}, {"containers", {{{"name", "server"}, {"imagePullPolicy", "Always"}}}}}}}}},
-      pool)["podTemplate"];
+  const Json own = {
+      {"podTemplate",
+       {{"metadata", {{"labels", {{"team", nullptr}}}}},
+        {"spec",
+         {{"nodeSelector", nullptr}, {"containers", {{{"name", "server"}, {"imagePullPolicy", "Always"}}}}}}}}};
+  const Json merged = Effective(own, pool)["podTemplate"];
   EXPECT_EQ(merged["metadata"]["labels"], Json({{"team", nullptr}, {"tier", "b"}}));
   EXPECT_EQ(merged["spec"]["nodeSelector"], Json());
   EXPECT_EQ(merged["spec"]["containers"],

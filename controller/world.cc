@@ -187,6 +187,8 @@ class World::Link final : public Apiservers {
       discovery.set_error("it said \"no\"");
     } else {
       discovery.mutable_server_info()->set_name(server.name());
+      discovery.mutable_server_info()->set_version("1.2");
+      discovery.mutable_server_info()->set_protocol_version("2025-06-18");
       discovery.set_tool_count(13);
     }
     Later([this, discovery] { handlers_.on_discovery(discovery); });
