@@ -4,6 +4,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "common/event_loop.h"
@@ -37,14 +38,31 @@ struct LogReader::Stream : std::enable_shared_from_this<Stream> {
       const ssize_t n = read(descriptor.native_handle(), buffer, sizeof(buffer));
       if (n < 0 && errno == EAGAIN) return true;
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      log(absl::string_view(buffer, n));
+      if (n <= 0) {
+        EndLine();
+        return false;
+      }
+      Take(absl::string_view(buffer, n));
     }
     return descriptor.is_open();
   }
 
+  void Take(absl::string_view bytes) {
+    const size_t newline = bytes.rfind('\n');
+    const size_t whole = newline == absl::string_view::npos ? 0 : newline + 1;
+    line.append(bytes.data(), whole);
+    if (whole > 0) log(std::exchange(line, {}));
+    line.append(bytes.data() + whole, bytes.size() - whole);
+    if (line.size() >= kMaxLineBytes) log(std::exchange(line, {}));
+  }
+
+  void EndLine() {
+    if (!line.empty()) log(std::exchange(line, {}) + "\n");
+  }
+
   boost::asio::posix::stream_descriptor descriptor;
   Log log;
+  std::string line;  // what has come of one that has no end yet
 };
 
 LogReader::LogReader(EventLoop* loop, bridge::Fd fd, Log log)
@@ -64,6 +82,9 @@ LogReader::~LogReader() {
   stream_->descriptor.close(ignored);
 }
 
-void LogReader::Drain() { stream_->Read(); }
+void LogReader::Drain() {
+  stream_->Read();
+  stream_->EndLine();
+}
 
 }  // namespace unmcp::kube

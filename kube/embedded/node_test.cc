@@ -21,6 +21,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "bridge/fd.h"
 #include "bridge/supervisor.h"
@@ -305,6 +306,14 @@ TEST_F(NodeTest, LogsHoldStderrAndStdoutUnlessItIsTheProtocols) {
   Create("http", {{"command", {"sh", "-c", "cat; echo listening; exec sleep 1000"}}, {"stdin", false}});
   while (Logs("http") != "listening\n") {
   }
+
+  // Both streams go to one log, and no line is cut by one of the other.
+  Create("mixed", {{"command", {"sh", "-c", "printf begin; echo between >&2; sleep 0.1; echo -end; printf last"}},
+                   {"stdin", false}},
+         {{"restartPolicy", "Never"}});
+  WaitFor("mixed", [](const Object& pod) { return InState(pod, "terminated"); });
+  const std::vector<std::string> lines = absl::StrSplit(Logs("mixed"), '\n', absl::SkipEmpty());
+  EXPECT_THAT(lines, testing::UnorderedElementsAre("between", "begin-end", "last"));
 }
 
 TEST_F(NodeTest, AContainerThatEndsIsStartedAgain) {
