@@ -185,7 +185,8 @@ class Decider {
     const bool failed = told && memory.discovery_incarnation == next_.incarnation() &&
                         !memory.discovery_error.empty();
     if (failed) {
-      const std::string message = absl::StrCat("the server at ", spec_.url(), " cannot be spoken to: ",
+      // The url is not repeated: some bear a key in their query.
+      const std::string message = absl::StrCat("the server that spec.url names cannot be spoken to: ",
                                                memory.discovery_error);
       RecordFailure(next_.incarnation(), "Unreachable", message);
       next_.clear_discovered_hash();
@@ -204,7 +205,7 @@ class Decider {
     plan_.published.mutable_route()->set_incarnation(next_.incarnation());
     if (discovered_) {
       memory.failures = 0;
-      if (status_.phase() != "Ready") Event(false, "Ready", absl::StrCat("the server at ", spec_.url(), " answers"));
+      if (status_.phase() != "Ready") Event(false, "Ready", "the server that spec.url names answers");
       next_.set_phase("Ready");
       Condition(kReady, {"True", "Ready", "The server can be reached."});
     } else if (memory.failures > 0 && memory.failed_hash == seen_.declared->hash) {
