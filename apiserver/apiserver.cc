@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
@@ -15,9 +16,11 @@
 #include "apiserver/errors.h"
 #include "apiserver/manifest_service.h"
 #include "apiserver/metrics.h"
+#include "apiserver/metrics_service.h"
 #include "apiserver/pool_service.h"
 #include "apiserver/resource_writer.h"
 #include "apiserver/response_stream.h"
+#include "apiserver/rpc_metrics.h"
 #include "apiserver/server_service.h"
 #include "apiserver/session_service.h"
 #include "apiserver/state_service.h"
@@ -85,6 +88,10 @@ class ApiServerImpl final : public ApiServer {
         server_service_(&context_),
         pool_service_(&context_),
         manifest_service_(&context_),
+        metrics_service_({.context = &context_,
+                          .registry = options_.registry,
+                          .version = options_.version,
+                          .started_at = absl::Now()}),
         session_service_(options_.loop,
                          [this](session::ExchangeRequest request, std::unique_ptr<session::Exchange> exchange) {
                            data_path_.Accept(std::move(request), std::move(exchange));
@@ -128,10 +135,13 @@ class ApiServerImpl final : public ApiServer {
         absl::StrContains(options_.host, ':') ? absl::StrCat("[", options_.host, "]") : options_.host, ":",
         options_.port);
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
-    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&server_service_, &pool_service_,
-                                                                        &manifest_service_, &session_service_}) {
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &server_service_, &pool_service_, &manifest_service_, &metrics_service_, &session_service_}) {
       builder.RegisterService(service);
     }
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+    interceptors.push_back(MakeRpcMetrics(options_.registry));
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     UNMCP_RETURN_IF_ERROR(Listen(api_socket_.get(), [&] { api_server_ = builder.BuildAndStart(); }));
     if (!api_server_ || port_ == 0) {
       return absl::UnavailableError(absl::StrCat("cannot listen for gRPC on ", address, ": the port is in use, or ",
@@ -180,7 +190,8 @@ class ApiServerImpl final : public ApiServer {
     grpc::HealthCheckServiceInterface* health = api_server_->GetHealthCheckService();
     health->SetServingStatus(serving);
     for (const char* service : {v1::ServerService::service_full_name(), v1::PoolService::service_full_name(),
-                                v1::ManifestService::service_full_name(), v1::SessionService::service_full_name()}) {
+                                v1::ManifestService::service_full_name(), v1::MetricsService::service_full_name(),
+                                v1::SessionService::service_full_name()}) {
       health->SetServingStatus(service, serving);
     }
   }
@@ -204,6 +215,7 @@ class ApiServerImpl final : public ApiServer {
   ServerService server_service_;
   PoolService pool_service_;
   ManifestService manifest_service_;
+  MetricsService metrics_service_;
   SessionService session_service_;
   std::unique_ptr<link::Callee> callee_;
   int port_ = 0;

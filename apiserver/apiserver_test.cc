@@ -73,7 +73,8 @@ class FakeProcess final : public kube::Attachment {
   const std::shared_ptr<Shared> shared_;
 };
 
-// A cluster in which exactly one thing works: attaching to processes[pod].
+// A cluster in which two things work: attaching to processes[pod], and reading
+// servers[name].
 class FakeCluster final : public kube::Cluster {
  public:
   void Attach(const kube::ObjectRef& pod, kube::AttachOptions,
@@ -83,7 +84,9 @@ class FakeCluster final : public kube::Cluster {
     done(std::make_unique<FakeProcess>(it->second));
   }
   void Get(const kube::ObjectRef& ref, kube::Callback<kube::Object> done) override {
-    done(absl::NotFoundError(ref.name));
+    auto it = servers.find(ref.name);
+    if (it == servers.end()) return done(absl::NotFoundError(ref.name));
+    done(it->second);
   }
   void List(const kube::Kind&, const std::string&, kube::ListOptions, kube::Callback<kube::ObjectList>) override {
     FAIL();
@@ -103,6 +106,7 @@ class FakeCluster final : public kube::Cluster {
   }
 
   std::map<std::string, std::shared_ptr<FakeProcess::Shared>> processes;
+  std::map<std::string, kube::Object> servers;
 };
 
 // A controller's end of the state stream, blocking, for the test's thread.
@@ -703,6 +707,35 @@ TEST_F(ApiServerHttpTest, AServerInAPodIsReachedAtItsPort) {
   controller_->Publish(published);
   EXPECT_EQ(CallOnce()["result"]["echo"], "tools/call");
   EXPECT_EQ(script_.started, 2);
+}
+
+TEST_F(ApiServerTest, AnExchangeWaitsForAServerThatTheControllerHasNotPublishedYet) {
+  Connect(1, {});
+  OpenStreamUntil(404);
+  kube::Object object(kube::MCPServerKind(), "default", "time");
+  object.json()["metadata"]["uid"] = "uid-time";
+  object.json()["metadata"]["resourceVersion"] = "1";
+  cluster_.servers["time"] = object;
+  grpc::ClientContext context;
+  v1::GetServerRequest request;
+  request.set_uid("time");
+  v1::MCPServer server;
+  ASSERT_TRUE(servers_->GetServer(&context, request, &server).ok());
+  EXPECT_EQ(server.uid(), "uid-time");
+
+  Client& held = clients_.emplace_back();
+  Run([&] {
+    v1::Open open;
+    open.set_kind(v1::EXCHANGE_KIND_SSE_STREAM);
+    open.set_server("time");
+    caller_->Open(std::move(open), "", &held);
+  });
+  // Another goes the same way, and is answered: so the first has arrived.
+  OpenStream("nobody");
+  Run([&] { EXPECT_EQ(held.status, 0); });
+  controller_->Publish(Asleep());
+  Until([&] { return held.status != 0; });
+  EXPECT_EQ(held.status, 200);
 }
 
 TEST_F(ApiServerTest, APortInUseIsSaidToBe) {

@@ -1,5 +1,5 @@
-// For tests: a cluster with somebody else at work in it, and one that refuses
-// what the test says.
+// For tests: a cluster with somebody else at work in it, that refuses what the
+// test says, and whose Pods' logs are what the test makes of them.
 #ifndef UNMCP_APISERVER_CONTENDED_CLUSTER_H_
 #define UNMCP_APISERVER_CONTENDED_CLUSTER_H_
 
@@ -22,6 +22,12 @@ class ContendedCluster final : public kube::Cluster {
   std::function<void(std::function<void()> go_on)> meanwhile = [](std::function<void()> go_on) { go_on(); };
   std::function<absl::Status(const kube::Kind&)> refuse = [](const kube::Kind&) { return absl::OkStatus(); };
   int patches = 0;
+  std::function<void(const kube::ObjectRef&, kube::LogOptions, kube::Callback<std::string>)> logs =
+      [this](const kube::ObjectRef& pod, kube::LogOptions options, kube::Callback<std::string> done) {
+        cluster_->Logs(pod, std::move(options), std::move(done));
+      };
+  std::function<std::unique_ptr<kube::Watch>(const kube::ObjectRef&, kube::LogCallbacks)> follow_logs =
+      [](const kube::ObjectRef&, kube::LogCallbacks) { return nullptr; };
 
   void Get(const kube::ObjectRef& ref, kube::Callback<kube::Object> done) override {
     cluster_->Get(ref, std::move(done));
@@ -58,11 +64,11 @@ class ContendedCluster final : public kube::Cluster {
     cluster_->Attach(pod, std::move(options), std::move(done));
   }
   void Logs(const kube::ObjectRef& pod, kube::LogOptions options, kube::Callback<std::string> done) override {
-    cluster_->Logs(pod, std::move(options), std::move(done));
+    logs(pod, std::move(options), std::move(done));
   }
-  std::unique_ptr<kube::Watch> FollowLogs(const kube::ObjectRef& pod, kube::LogOptions options,
+  std::unique_ptr<kube::Watch> FollowLogs(const kube::ObjectRef& pod, kube::LogOptions,
                                           kube::LogCallbacks callbacks) override {
-    return cluster_->FollowLogs(pod, std::move(options), std::move(callbacks));
+    return follow_logs(pod, std::move(callbacks));
   }
 
  private:

@@ -222,7 +222,9 @@ void DataPath::SendActivity() {
     const session::HubActivity activity = it->second->activity();
     {
       MutexLock lock(&activity_mutex_);
-      activity_[uid] = activity;
+      session::HubActivity& before = activity_[uid];
+      options_.metrics->requests->Increment(static_cast<double>(activity.requests - before.requests));
+      before = activity;
     }
     v1::SyncResponse response;
     v1::Activity& told = *response.mutable_activity();

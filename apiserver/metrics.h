@@ -12,10 +12,13 @@ namespace unmcp::apiserver {
 struct Metrics {
   explicit Metrics(prometheus::Registry* registry)
       : exchanges(&Counter(registry, "unmcp_apiserver_exchanges_total", "Exchanges taken from gateways.")),
-        wakes(&Counter(registry, "unmcp_apiserver_demands_total", "Times a client made a server be asked for.")) {}
+        wakes(&Counter(registry, "unmcp_apiserver_demands_total", "Times a client made a server be asked for.")),
+        requests(&Counter(registry, "unmcp_requests_total",
+                          "Messages from clients to servers since this apiserver was started.")) {}
 
   prometheus::Counter* const exchanges;
   prometheus::Counter* const wakes;
+  prometheus::Counter* const requests;
 
  private:
   static prometheus::Counter& Counter(prometheus::Registry* registry, const char* name, const char* help) {

@@ -34,21 +34,22 @@ class Endable {
 // Thread safety: thread safe.
 class StreamSet {
  public:
-  // False: there are kMaxStreams, or it is over.
-  bool Add(const std::shared_ptr<Endable>& stream) {
+  // RESOURCE_EXHAUSTED: there are kMaxStreams; or what EndAll was told.
+  absl::Status Add(const std::shared_ptr<Endable>& stream) {
     MutexLock lock(&mutex_);
     streams_.erase(std::remove_if(streams_.begin(), streams_.end(), [](const auto& each) { return each.expired(); }),
                    streams_.end());
-    if (ended_ || streams_.size() >= kMaxStreams) return false;
+    if (!ended_.ok()) return ended_;
+    if (streams_.size() >= kMaxStreams) return TooManyStreams(kMaxStreams);
     streams_.push_back(stream);
-    return true;
+    return absl::OkStatus();
   }
-  // Those that are open, and for ever after.
+  // Those that are open, and all that come later.
   void EndAll(const absl::Status& status) {
     std::vector<std::weak_ptr<Endable>> streams;
     {
       MutexLock lock(&mutex_);
-      ended_ = true;
+      ended_ = status;
       streams.swap(streams_);
     }
     for (const auto& stream : streams) {
@@ -59,7 +60,7 @@ class StreamSet {
  private:
   Mutex mutex_;
   std::vector<std::weak_ptr<Endable>> streams_ ABSL_GUARDED_BY(mutex_);
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status ended_ ABSL_GUARDED_BY(mutex_);
 };
 
 // One stream of messages. What is sent is asked for when the client can take
@@ -81,10 +82,10 @@ class ResponseStream : public grpc::ServerWriteReactor<Message>,
   // Begins to send. The answer is what the service gives to gRPC.
   grpc::ServerWriteReactor<Message>* Begin(StreamSet* streams) {
     self_ = this->shared_from_this();
-    if (streams->Add(self_)) {
-      Wake();
+    if (absl::Status added = streams->Add(self_); !added.ok()) {
+      End(added);
     } else {
-      End(TooManyStreams(kMaxStreams));
+      Wake();
     }
     return this;
   }

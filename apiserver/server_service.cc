@@ -29,13 +29,15 @@ bool Selects(const std::string& pool, const std::string& phase, const v1::Publis
          (phase.empty() || entry.server().status().phase() == phase);
 }
 
-// The spec of a body, with a pool that stands beside the name.
+// The spec of a body, with a pool that stands beside the name. Where the body
+// was read before, that may be a copy of an earlier one, and counts for nothing.
 absl::StatusOr<v1::MCPServerSpec> SpecOf(const v1::MCPServer& body, const std::string& pool_before) {
   v1::MCPServerSpec spec = body.spec();
   if (body.pool().empty()) return spec;
+  const bool copy = body.pool() == pool_before || !body.resource_version().empty();
   if (spec.pool().empty()) {
     spec.set_pool(body.pool());
-  } else if (body.pool() != spec.pool() && body.pool() != pool_before) {
+  } else if (body.pool() != spec.pool() && !copy) {
     return Contradicts("pool", body.pool(), spec.pool());
   }
   return spec;
