@@ -37,7 +37,7 @@ absl::Status HttpProblem(const HttpEndpoint& endpoint, int status, const http::H
     const absl::StatusOr<std::string> target = http::ResolveUrl(endpoint.url, http::FindHeader(head, "location"));
     return absl::FailedPreconditionError(
         absl::StrCat(who, " redirects", target.ok() ? " to " : "", target.ok() ? http::Origin(*target) : "", " (HTTP ",
-                     status, "), which is not followed, since spec.headers are meant for the address that was declared; "
+                     status, "), which is not followed, since spec.headers are meant for the declared address alone; "
                      "declare the address it redirects to"));
   }
   if (status == 404 || status == 405 || status == 406 || status == 415) {

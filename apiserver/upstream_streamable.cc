@@ -44,7 +44,9 @@ constexpr size_t kMaxSessionIdBytes = 4096;
 // What is read of an answer that reports an error.
 constexpr size_t kMaxErrorBytes = 64 * 1024;
 
-bool IsResponse(Envelope::Kind kind) { return kind == Envelope::Kind::kResponse || kind == Envelope::Kind::kErrorResponse; }
+bool IsResponse(Envelope::Kind kind) {
+  return kind == Envelope::Kind::kResponse || kind == Envelope::Kind::kErrorResponse;
+}
 
 bool IsVisibleAscii(absl::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
@@ -215,8 +217,8 @@ class StreamableUpstream::Exchange final : public http::Handler {
     if (!is_request()) return;
     if (text_->oversized()) {
       if (!problem_.ok()) return;
-      problem_ = absl::ResourceExhaustedError(absl::StrCat("its answer has ", text_->length(), " bytes, which is more than ",
-                                                           kMaxUpstreamMessageBytes));
+      problem_ = absl::ResourceExhaustedError(
+          absl::StrCat("its answer has ", text_->length(), " bytes, which is more than ", kMaxUpstreamMessageBytes));
       return;
     }
     Envelope envelope;
@@ -242,10 +244,12 @@ class StreamableUpstream::Exchange final : public http::Handler {
       if (status.ok()) status = absl::FailedPreconditionError("the server did not answer initialize");
       return upstream_->Close(std::move(status));
     }
-    // A server may end a stream on purpose, and have the rest fetched.
-    const bool refused = resuming_ && !problem_.ok();
-    if (!last_event_id_.empty() && !refused && fruitless_resumes_++ < kMaxFruitlessResumes) {
-      return timer_.Set(resume_delay_, [this] { Listen(); });
+    // A server may end a stream on purpose, and have the rest fetched after a
+    // while. Where a connection broke, it shows at once whether the server lives.
+    const bool gone = resuming_ && (unreached_ || !problem_.ok());
+    if (!last_event_id_.empty() && !gone && fruitless_resumes_++ < kMaxFruitlessResumes) {
+      const bool broke = absl::IsAborted(status) && fruitless_resumes_ == 1;
+      return timer_.Set(broke ? absl::ZeroDuration() : resume_delay_, [this] { Listen(); });
     }
     if (status.ok()) status = absl::AbortedError("the server has ended its answer before it was complete");
     settled_ = true;

@@ -97,7 +97,11 @@ class UpstreamTest : public ::testing::Test {
     while (!holds) Run([&] { holds = condition(); });
   }
   HttpEndpoint Endpoint(const std::string& url) {
-    return {.loop = &loop_, .client = client_.get(), .url = url, .headers = {{"X-Key", "secret-value"}}, .direct = true};
+    return {.loop = &loop_,
+            .client = client_.get(),
+            .url = url,
+            .headers = {{"X-Key", "secret-value"}},
+            .direct = true};
   }
   template <class T>
   void Open(HttpEndpoint endpoint) {
@@ -327,8 +331,8 @@ TEST_F(StreamableTest, ErrorsOfTheTransportAnswerTheCall) {
   };
   TestServer server([&](TestConnection& c) { script(c); });
   Handshake(server);
-  const std::vector<std::string> expected = {"not so", "HTTP 500", "answered HTTP 202 with nothing", "no JSON-RPC answer",
-                                             "spec.headers"};
+  const std::vector<std::string> expected = {"not so", "HTTP 500", "answered HTTP 202 with nothing",
+                                             "no JSON-RPC answer", "spec.headers"};
   for (size_t i = 0; i < expected.size(); ++i) {
     Send(Call(static_cast<int>(i) + 2));
     const json message = Message(i + 1);

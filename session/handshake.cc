@@ -32,7 +32,8 @@ absl::StatusOr<ServerHello> ServerHello::Parse(absl::string_view result, bool li
   hello.protocol_version = StringValue(version);
   if (hello.protocol_version.empty()) {
     return absl::FailedPreconditionError(
-        "the server's answer to initialize has no protocolVersion: is its command an MCP server that speaks stdio?");
+        "the server's answer to initialize has no protocolVersion: is it an MCP server, and does it speak as "
+        "spec.transport.type says?");
   }
   hello.version_at = version.data() - raw.data();
   hello.version_size = version.size();

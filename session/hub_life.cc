@@ -115,7 +115,7 @@ void Hub::OnStartupTimeout() {
   if (up()) return FinishDiscovery();  // with the tools that were counted so far
   FailHandshake(absl::DeadlineExceededError(
       "the server did not answer initialize within its startup timeout: raise startupTimeout if it needs longer, and "
-      "check that its command starts an MCP server that speaks stdio"));
+      "check that it is an MCP server, and that it speaks as spec.transport.type says"));
 }
 
 void Hub::FailHandshake(absl::Status why) {

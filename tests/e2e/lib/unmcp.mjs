@@ -21,7 +21,7 @@ function built(path, variable) {
 export const unmcpBinary = () => built('cli/unmcp', 'UNMCP_BINARY');
 export const echoServer = () => built('tests/fixtures/echo_server', 'UNMCP_ECHO_SERVER');
 
-const everythingPath = join(root, 'tests/e2e/node_modules/@modelcontextprotocol/server-everything/dist/index.js');
+export const everythingPath = join(root, 'tests/e2e/node_modules/@modelcontextprotocol/server-everything/dist/index.js');
 
 // Specs of servers for manifests.
 export const echo = (spec = {}) => ({ command: [echoServer()], ...spec });
