@@ -150,6 +150,7 @@ void ServerRuntime::OnControllerChange() {
 
 void ServerRuntime::CloseAll(absl::string_view why) {
   hub_->CloseAll(why);
+  ended_.clear();
   if (route_.has_value() && !over_stdio_) Leave(absl::UnavailableError(why));  // so that the server hears of it
 }
 
@@ -301,7 +302,10 @@ void ServerRuntime::OnOpen() {
 
 void ServerRuntime::OnClosed(absl::Status why) {
   // The upstream calls from within its own reading: it is destroyed later.
-  options_.loop->Post([upstream = std::shared_ptr<Upstream>(std::move(upstream_))] {});
+  ended_.push_back(std::move(upstream_));
+  options_.loop->Post([this, alive = alive_] {
+    if (*alive) ended_.clear();
+  });
   Ended(std::move(why));
 }
 

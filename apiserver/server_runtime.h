@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "apiserver/upstream.h"
@@ -122,7 +123,8 @@ class ServerRuntime final : public session::SharedHub::Host, public Upstream::Ha
   bool connecting_ = false;  // reading the headers' values
   bool over_stdio_ = false;  // how this life is spoken to
   std::unique_ptr<Upstream> upstream_;
-  bool open_ = false;       // the hub knows of it
+  std::vector<std::unique_ptr<Upstream>> ended_;  // destroyed in the loop's next turn
+  bool open_ = false;                             // the hub knows of it
   bool handshaken_ = false;
   http::Headers headers_;   // that go to it: their values are secrets
   bool counting_tools_ = false;

@@ -67,6 +67,7 @@ class HttpClientTest : public ::testing::Test {
   void Make(Client::Options options) {
     Run([&] {
       options.loop = &loop_;
+      call_ = nullptr;
       client_ = Client::Create(options).value();
     });
   }
