@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "http/bounded_text.h"
@@ -132,10 +134,11 @@ class StreamableUpstream::Exchange final : public http::Handler {
 
   void OnHead(int status, const http::Headers& head) override {
     const bool success = status >= 200 && status < 300;
-    if (status == 404 && !upstream_->session_.empty() && !is_initialize_) {
-      upstream_->session_.clear();
-      return upstream_->Close(absl::UnavailableError("the server has forgotten the session (HTTP 404)"));
-    }
+    in_session_ = !upstream_->session_.empty() && !is_initialize_;
+    bad_request_ = status == 400;
+    // The standard says 404; many servers that were started anew say 400.
+    if (in_session_ && (status == 404 || (bad_request_ && is_stream() && listened_))) return OnSessionForgotten();
+    listened_ |= success;
     if (!success) problem_ = HttpProblem(upstream_->endpoint_, status, head);
     if (IsContentType(head, "application/json")) {
       body_ = Body::kJson;
@@ -183,6 +186,11 @@ class StreamableUpstream::Exchange final : public http::Handler {
 
   // ---- what comes ---------------------------------------------------------------
 
+  void OnSessionForgotten() {
+    upstream_->session_.clear();
+    upstream_->Close(absl::UnavailableError("the server has forgotten the session; it was started anew, it seems"));
+  }
+
   bool TakeSession(absl::string_view session) {
     if (session.size() <= kMaxSessionIdBytes && IsVisibleAscii(session)) {
       upstream_->session_ = std::string(session);
@@ -226,6 +234,9 @@ class StreamableUpstream::Exchange final : public http::Handler {
     if (problem_.ok()) {
       if (IsResponse(kind) && envelope.id == id_) return OnMessage(text_->text());
       problem_ = absl::FailedPreconditionError("its answer is no JSON-RPC answer to the call");
+    } else if (kind == Envelope::Kind::kErrorResponse && in_session_ && bad_request_ &&
+               absl::StrContains(absl::AsciiStrToLower(envelope.error), "session")) {
+      OnSessionForgotten();
     } else if (kind == Envelope::Kind::kErrorResponse && !(is_initialize_ && absl::IsPermissionDenied(problem_))) {
       // An error of the transport's, with our id or none. (Of credentials our
       // own words say more.)
@@ -285,6 +296,9 @@ class StreamableUpstream::Exchange final : public http::Handler {
   std::string last_event_id_;
   absl::Duration resume_delay_ = kDefaultResumeDelay;
 
+  bool in_session_ = false;   // the request named a session
+  bool bad_request_ = false;  // HTTP 400
+  bool listened_ = false;     // the server has accepted it once
   bool settled_ = false;
   bool resuming_ = false;
   int fruitless_resumes_ = 0;

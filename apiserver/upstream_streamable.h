@@ -22,7 +22,8 @@ namespace unmcp::apiserver {
 // goes out. What the server says of itself comes on a GET stream, if it offers
 // one. Answers that break off are resumed where the server numbers its events.
 //
-// Closes when the server has forgotten the session (404), and when initialize
+// Closes when the server has forgotten the session (404, or 400 that speaks of
+// a session), and when initialize
 // brings no JSON-RPC answer. A call that fails otherwise fails alone.
 class StreamableUpstream final : public Upstream {
  public:

@@ -304,14 +304,38 @@ TEST_F(StreamableTest, AnAnswerThatBreaksOffIsResumedWhereEventsAreNumbered) {
 }
 
 TEST_F(StreamableTest, AForgottenSessionClosesTheUpstream) {
+  // As the standard says, and as servers made with the SDK's example do.
+  for (const int status : {404, 400}) {
+    StreamableServer script;
+    script.call = [&](TestConnection& c, const TestRequest&) {
+      c.Respond(status, "application/json",
+                R"({"jsonrpc":"2.0","error":{"code":-32000,"message":"No valid session ID provided"},"id":null})");
+    };
+    TestServer server([&](TestConnection& c) { script(c); });
+    heard_ = {};
+    Handshake(server);
+    Send(Call(2));
+    EXPECT_TRUE(absl::StrContains(Closed().message(), "session"));
+    Run([this] { upstream_ = nullptr; });
+    EXPECT_TRUE(script.Seen("DELETE").empty());
+  }
+}
+
+TEST_F(StreamableTest, AServerThatWasStartedAnewIsNoticedOnItsStream) {
   StreamableServer script;
-  script.call = [](TestConnection& c, const TestRequest&) { c.Respond(404, "application/json", "{}"); };
+  std::atomic<int> streams{0};
+  script.get = [&](TestConnection& c, const TestRequest&) {
+    if (streams++ > 0) {
+      c.Respond(400, "application/json", "{}");
+      return;
+    }
+    c.Begin(200, "text/event-stream");
+    c.Chunk("retry: 1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n");
+    c.Chunk("");
+  };
   TestServer server([&](TestConnection& c) { script(c); });
   Handshake(server);
-  Send(Call(2));
   EXPECT_TRUE(absl::StrContains(Closed().message(), "session"));
-  Run([this] { upstream_ = nullptr; });
-  EXPECT_TRUE(script.Seen("DELETE").empty());
 }
 
 TEST_F(StreamableTest, ErrorsOfTheTransportAnswerTheCall) {

@@ -3,15 +3,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { RawSession, sdks, text } from './lib/clients.mjs';
 import { alive } from './lib/processes.mjs';
-import { everythingPath, temporaryDirectory, Unmcp } from './lib/unmcp.mjs';
+import { everythingPath, Unmcp } from './lib/unmcp.mjs';
 import { until } from './lib/until.mjs';
 
 const kSecret = 'Bearer 5ecret-of-the-test';
@@ -153,24 +151,21 @@ for (const { type, mode, path } of transports) {
   test(`${type}: a server elsewhere is asked with its headers, from a Secret, and they are shown nowhere`, async (t) => {
     const elsewhere = await Elsewhere.start(t, mode);
     const { port, seen } = await guarded(t, elsewhere.port);
-    const file = join(temporaryDirectory(t), 'remote.yaml');
-    const server = (name, headers) => ({
-      apiVersion: 'unmcp.dev/v1',
-      kind: 'MCPServer',
-      metadata: { name },
-      spec: { url: `http://127.0.0.1:${port}${path}`, transport: { type }, headers },
-    });
-    const documents = [
-      { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'remote' }, stringData: { authorization: kSecret } },
-      server('remote', [
-        { name: 'Authorization', valueFrom: { secretKeyRef: { name: 'remote', key: 'authorization' } } },
-        { name: 'X-Literal', value: 'seven' },
-      ]),
-      server('stranger', [{ name: 'Authorization', value: 'Bearer wr0ng-credentials' }]),
-      server('unset', [{ name: 'Authorization', valueFrom: { secretKeyRef: { name: 'none', key: 'a' } } }]),
-    ];
-    writeFileSync(file, documents.map((document) => JSON.stringify(document)).join('\n---\n'));
-    const unmcp = await Unmcp.up(t, { args: ['-f', file] });
+    const unmcp = await Unmcp.up(t);
+    const create = async (name, headers) => {
+      const spec = { url: `http://127.0.0.1:${port}${path}`, transport: { type }, headers };
+      const body = JSON.stringify({ name, spec });
+      const answer = await unmcp.get('/api/v1/servers', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      assert.equal(answer.status, 201, answer.text);
+      return answer.json;
+    };
+    const created = await create('remote', [
+      { name: 'Authorization', value: kSecret },
+      { name: 'X-Literal', value: 'seven' },
+    ]);
+    assert.ok(created.spec.headers[0].valueFrom.secretKeyRef, 'it was put into a Secret');
+    await create('stranger', [{ name: 'Authorization', value: 'Bearer wr0ng-credentials' }]);
+    await create('unset', [{ name: 'Authorization', valueFrom: { secretKeyRef: { name: 'none', key: 'a' } } }]);
     const known = await unmcp.phase('remote', 'Ready', { and: (status) => status.toolCount > 0 });
     for (const sdk of sdks) {
       const client = await sdk.connect(t, unmcp.sse('remote'));
