@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "cli/commands/apply.h"
 #include "cli/commands/call.h"
 #include "cli/commands/config.h"
 #include "cli/commands/connect.h"
@@ -35,6 +36,13 @@ constexpr char kGetExamples[] = R"(Examples:
 constexpr char kDescribeExamples[] = R"(Examples:
   unmcp describe server time            what it is, what runs, what happened to it
   unmcp describe pool default           its bounds, and the servers in it
+)";
+
+constexpr char kApplyExamples[] = R"(Examples:
+  unmcp apply -f servers.yaml                          as `kubectl apply` would
+  unmcp apply -f ~/.cursor/mcp.json                    the servers of an MCP client's configuration
+  unmcp apply -f .vscode/mcp.json --input token=abc    with a value that it asks for
+  cat servers.yaml | unmcp apply -f - --dry-run        what would be applied
 )";
 
 constexpr char kDeleteExamples[] = R"(Examples:
@@ -133,7 +141,7 @@ std::optional<absl::Duration> ParseTimeout(const std::string& text) {
 }
 
 void AddWaitOptions(CLI::App* app, bool* wait, absl::Duration* timeout, const char* until) {
-  app->add_flag("--wait,!--no-wait", *wait, absl::StrCat("Wait until ", until, " (the default)"));
+  app->add_flag("--wait,!--no-wait", *wait, absl::StrCat("Wait until ", until, *wait ? " (the default)" : ""));
   app->add_option_function<std::string>(
          "--timeout", [timeout](const std::string& text) { *timeout = *ParseTimeout(text); },
          "How long to wait at most: 90s, 5m, or seconds")
@@ -198,6 +206,24 @@ void AddDescribe(CLI::App* app, ClientCommand* command) {
       AddCommand(app, command, "describe", "Shows all that is known of servers or pools: conditions and events, too.\n",
                  kDescribeExamples, options, RunDescribe);
   AddResourcesArgument(describe, &options->resources)->required();
+}
+
+void AddApply(CLI::App* app, ClientCommand* command) {
+  auto options = std::make_shared<ApplyOptions>();
+  CLI::App* apply =
+      AddCommand(app, command, "apply",
+                 "Makes unmcp have the servers and pools that files declare: Kubernetes manifests (YAML or JSON), or\n"
+                 "the configuration of an MCP client (mcpServers, or VS Code's servers and inputs).\n",
+                 kApplyExamples, options, RunApply);
+  apply->add_option("-f,--filename", options->filenames, "A file, a directory, or - for standard input; may be repeated")
+      ->required()
+      ->type_name("FILE|DIR|-")
+      ->allow_extra_args(false);
+  apply->add_option("--input", options->inputs, "The value of an input that a file asks for; may be repeated")
+      ->type_name("ID=VALUE")
+      ->allow_extra_args(false);
+  apply->add_flag("--dry-run", options->dry_run, "Print what would be applied, without secrets");
+  AddWaitOptions(apply, &options->wait, &options->timeout, "the servers are known, and can be used");
 }
 
 void AddDelete(CLI::App* app, ClientCommand* command) {
@@ -321,6 +347,7 @@ void AddConfig(CLI::App* app, ClientCommand* command) {
 void AddClientCommands(CLI::App* app, ClientCommand* command) {
   AddGet(app, command);
   AddDescribe(app, command);
+  AddApply(app, command);
   AddDelete(app, command);
   AddLogs(app, command);
   AddStart(app, command);

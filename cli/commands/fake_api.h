@@ -20,6 +20,7 @@
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "unmcp/v1/manifest_service.grpc.pb.h"
 #include "unmcp/v1/pool_service.grpc.pb.h"
 #include "unmcp/v1/server_service.grpc.pb.h"
 #include "unmcp/v1/session_service.grpc.pb.h"
@@ -33,7 +34,7 @@ class FakeApi {
   // `now` of the commands under test.
   static constexpr int64_t kNow = 1'800'000'000;
 
-  FakeApi() : servers_(this), pools_(this), sessions_(this) { Start("127.0.0.1:0"); }
+  FakeApi() : servers_(this), pools_(this), sessions_(this), manifests_(this) { Start("127.0.0.1:0"); }
   ~FakeApi() { Stop(); }
 
   // As if unmcp were stopped, and started again.
@@ -91,6 +92,8 @@ class FakeApi {
   std::function<void()> on_watching = [] {};  // a watch has sent its BOOKMARK
   std::function<grpc::Status(const std::string& server, SessionStream* stream)> on_session =
       [](const std::string&, SessionStream*) { return grpc::Status::OK; };
+  std::function<grpc::Status(const v1::ApplyRequest&, v1::ApplyResponse*)> on_apply =
+      [](const v1::ApplyRequest&, v1::ApplyResponse*) { return grpc::Status::OK; };
   std::string logs;
   std::vector<v1::ServerEvent> events;
 
@@ -106,6 +109,7 @@ class FakeApi {
     builder.RegisterService(&servers_);
     builder.RegisterService(&pools_);
     builder.RegisterService(&sessions_);
+    builder.RegisterService(&manifests_);
     server_ = builder.BuildAndStart();
   }
 
@@ -261,6 +265,17 @@ class FakeApi {
     FakeApi* const api_;
   };
 
+  class Manifests final : public v1::ManifestService::Service {
+   public:
+    explicit Manifests(FakeApi* api) : api_(api) {}
+    grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyResponse* response) override {
+      return api_->on_apply(*request, response);
+    }
+
+   private:
+    FakeApi* const api_;
+  };
+
   std::mutex mutex_;
   std::condition_variable changed_;
   int version_ = 1;
@@ -271,6 +286,7 @@ class FakeApi {
   Servers servers_;
   Pools pools_;
   Sessions sessions_;
+  Manifests manifests_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
