@@ -13,6 +13,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "apiserver/manifest.h"
 #include "common/annotations.h"
 #include "common/proto_json.h"
@@ -125,13 +126,6 @@ class ResourceWriter::Write final : public std::enable_shared_from_this<Write> {
   void Start() {
     if (spec_) {
       if (absl::Status valid = Validate(*spec_); !valid.ok()) return Finish(std::move(valid));
-      values_ = TakeSecretValues(&*spec_);
-      size_t bytes = 0;
-      for (const SecretValue& value : values_) bytes += value.key.size() + value.value.size();
-      if (bytes > kMaxSecretBytes) {
-        return Finish(absl::InvalidArgumentError(
-            "spec.env: the values that look secret are over 1 MiB together, which no Secret takes"));
-      }
     }
     Attempt();
   }
@@ -173,6 +167,9 @@ class ResourceWriter::Write final : public std::enable_shared_from_this<Write> {
             "it with kubectl, or start unmcp with --allow-pod-template"));
       }
     }
+    if (spec_ && !std::exchange(values_taken_, true)) {
+      if (absl::Status taken = TakeValues(); !taken.ok()) return Finish(std::move(taken));
+    }
     if (values_.empty()) return WithOwner();
     options_.cluster->List(kube::SecretKind(), ref_.ns, {.label_selector = absl::StrCat(Label(), "=", ref_.name)},
                            [self = shared_from_this()](absl::StatusOr<kube::ObjectList> secrets) {
@@ -183,6 +180,21 @@ class ResourceWriter::Write final : public std::enable_shared_from_this<Write> {
   // ---- secret values -------------------------------------------------------------
 
   const char* Label() const { return ref_.kind == kube::MCPServerKind() ? kSecretServerLabel : kSecretPoolLabel; }
+
+  absl::Status TakeValues() {
+    std::set<std::string> named = absl::StrSplit(wanted_.annotation(kSecretValuesAnnotation), ',');
+    // What was a secret stays one, whoever writes it next.
+    if (live_) {
+      const std::vector<std::string> before = absl::StrSplit(live_->annotation(kSecretValuesAnnotation), ',');
+      named.insert(before.begin(), before.end());
+    }
+    values_ = TakeSecretValues(&*spec_, named);
+    size_t bytes = 0;
+    for (const SecretValue& value : values_) bytes += value.key.size() + value.value.size();
+    if (bytes <= kMaxSecretBytes) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "spec.env: the values that look secret are over 1 MiB together, which no Secret takes");
+  }
 
   static bool HoldsValues(const kube::Object& secret) {
     return secret.json().value("type", "") == kValuesSecretType && !secret.deleting();
@@ -390,6 +402,7 @@ class ResourceWriter::Write final : public std::enable_shared_from_this<Write> {
   Json patch_ = Json::object();
   kube::Callback<Applied> done_;
 
+  bool values_taken_ = false;
   std::vector<SecretValue> values_;
   int attempts_ = 0;
   // Of the present attempt.

@@ -380,6 +380,19 @@ TEST_F(ResourceWriterTest, TheSameValueKeepsItsReferenceAndAnotherGetsANewOne) {
   EXPECT_NE(Secrets()[0].name(), name);
 }
 
+TEST_F(ResourceWriterTest, WhatAnAnnotationNamesIsSecretWhateverItLooksLike) {
+  Json manifest = Server("a", R"({"env":[{"name":"WORD","value":"hush"},{"name":"TZ","value":"UTC"}],
+                                  "headers":[{"name":"X-A","value":"hush2"}]})");
+  manifest["metadata"]["annotations"]["unmcp.dev/secret-values"] = "env/WORD,headers/X-A";
+  ASSERT_EQ(Apply(manifest), "created");
+  EXPECT_EQ(Values("a"), "WORD=hush TZ:UTC X-A=hush2");
+  EXPECT_THAT(Get(ServerRef("a")).json().dump(), Not(HasSubstr("hush")));
+  EXPECT_EQ(Apply(manifest), "unchanged");
+  // And stays one for whoever writes it next.
+  ASSERT_TRUE(Update(ServerRef("a"), {}, ServerSpec(R"({"env":[{"name":"WORD","value":"hush3"}]})")).ok());
+  EXPECT_EQ(Values("a"), "WORD=hush3");
+}
+
 TEST_F(ResourceWriterTest, ReferencesThatAreWrittenBackStayGood) {
   ASSERT_TRUE(Create("a", ServerSpec(R"({"env":[{"name":"API_KEY","value":"hush"}]})")).ok());
   v1::MCPServerSpec read = ServerSpec(Get(ServerRef("a")).spec().dump());

@@ -155,10 +155,13 @@ Lists ListsOf(Spec* spec) {
 }
 
 template <class List>
-void Take(List* list, bool is_header, std::set<std::string>* taken, std::vector<SecretValue>* out) {
+void Take(List* list, bool is_header, const std::set<std::string>& named, std::set<std::string>* taken,
+          std::vector<SecretValue>* out) {
   for (int i = 0; i < list->size(); ++i) {
     auto& entry = *list->Mutable(i);
-    if (entry.has_value_from() || !LooksSecret(entry.name(), entry.value())) continue;
+    if (entry.has_value_from() || entry.value().empty()) continue;
+    const bool is_named = named.contains(absl::StrCat(is_header ? "headers/" : "env/", entry.name()));
+    if (!is_named && !LooksSecret(entry.name(), entry.value())) continue;
     out->push_back({KeyFor(is_header ? "header." : "env.", entry.name(), taken), entry.value(), is_header, i});
     entry.clear_value();
   }
@@ -171,12 +174,12 @@ bool LooksSecret(absl::string_view name, absl::string_view value) {
   return ValueLooksSecret(value) || NameLooksSecret(name, value);
 }
 
-std::vector<SecretValue> TakeSecretValues(Spec* spec) {
+std::vector<SecretValue> TakeSecretValues(Spec* spec, const std::set<std::string>& named) {
   const Lists lists = ListsOf(spec);
   std::set<std::string> taken;
   std::vector<SecretValue> values;
-  Take(lists.env, false, &taken, &values);
-  Take(lists.headers, true, &taken, &values);
+  Take(lists.env, false, named, &taken, &values);
+  Take(lists.headers, true, named, &taken, &values);
   return values;
 }
 

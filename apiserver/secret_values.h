@@ -7,6 +7,7 @@
 #ifndef UNMCP_APISERVER_SECRET_VALUES_H_
 #define UNMCP_APISERVER_SECRET_VALUES_H_
 
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -34,9 +35,10 @@ struct SecretValue {
   int index = 0;
 };
 
-// Takes the values that look secret out of `spec`; their entries are left
+// Takes the values that look secret, and those that are `named` so ("env/NAME",
+// "headers/NAME": kSecretValuesAnnotation), out of `spec`; their entries are left
 // without any value. The same spec gives the same keys.
-std::vector<SecretValue> TakeSecretValues(Spec* spec);
+std::vector<SecretValue> TakeSecretValues(Spec* spec, const std::set<std::string>& named = {});
 
 // Lets the entry that `value` was taken from refer to a Secret.
 void ReferTo(const SecretValue& value, const std::string& secret_name, Spec* spec);

@@ -6,14 +6,16 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "cli/import/client_config.h"
+#include "apiserver/secret_values.h"
 #include "cli/import/placeholders.h"
 #include "cli/manifest_loader.h"
+#include "common/annotations.h"
 #include "common/proto_json.h"
 #include "glog/logging.h"
 
@@ -70,12 +72,15 @@ nlohmann::json WithoutSecrets(const kube::Object& object) {
     if (object.kind() != kube::SecretKind().kind || !json.contains(data)) continue;
     for (auto& value : json[data]) value = kStars;
   }
-  const std::vector<std::string> secrets = absl::StrSplit(object.annotation(kSecretValuesAnnotation), ',');
-  for (const std::string& secret : secrets) {
-    const std::pair<std::string, std::string> place = absl::StrSplit(secret, absl::MaxSplits('/', 1));
-    if (!json.contains("spec") || !json["spec"].contains(place.first)) continue;
-    for (auto& entry : json["spec"][place.first]) {
-      if (entry["name"] == place.second) entry["value"] = kStars;
+  const std::set<std::string> named = absl::StrSplit(object.annotation(kSecretValuesAnnotation), ',');
+  for (const char* list : {"env", "headers"}) {
+    if (!json.contains("spec") || !json["spec"].contains(list)) continue;
+    for (auto& entry : json["spec"][list]) {
+      const std::string name = entry["name"];
+      if (!entry.contains("value")) continue;
+      if (named.contains(absl::StrCat(list, "/", name)) || apiserver::LooksSecret(name, entry["value"].get<std::string>())) {
+        entry["value"] = kStars;
+      }
     }
   }
   return json;

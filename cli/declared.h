@@ -27,8 +27,8 @@ absl::StatusOr<std::vector<kube::Object>> LoadDeclared(const std::vector<std::st
 
 v1::ApplyRequest ToApplyRequest(const kube::Object& object);
 
-// The object as it may be shown: what an annotation says to be secret, and the
-// data of Secrets, are replaced by a few stars.
+// The object as it may be shown: values that the apiserver would keep as secrets,
+// and the data of Secrets, are replaced by a few stars.
 nlohmann::json WithoutSecrets(const kube::Object& object);
 
 }  // namespace unmcp

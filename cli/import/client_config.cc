@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "common/annotations.h"
 #include "common/proto_json.h"
 #include "common/status_macros.h"
 

@@ -17,11 +17,6 @@
 
 namespace unmcp {
 
-// On an MCPServer: values that are secrets though they do not look like it,
-// "env/NAME" and "headers/NAME", separated by commas. The apiserver moves them
-// into a Secret.
-inline constexpr char kSecretValuesAnnotation[] = "unmcp.dev/secret-values";
-
 // Whether a document is such a file, by its content.
 bool IsClientConfig(const nlohmann::json& document);
 

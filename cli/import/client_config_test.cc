@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
+#include "common/annotations.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
