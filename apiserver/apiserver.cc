@@ -119,8 +119,7 @@ class ApiServerImpl final : public ApiServer {
     grpc::ServerBuilder builder;
     if (!options_.internal_socket.empty()) {
       UNMCP_ASSIGN_OR_RETURN(internal_socket_, PrivateSocket::Claim(options_.internal_socket, "unmcp-apiserver"));
-      UNMCP_ASSIGN_OR_RETURN(api_socket_,
-                             PrivateSocket::Claim(ApiSocket(options_.internal_socket), "unmcp-apiserver"));
+      UNMCP_ASSIGN_OR_RETURN(api_socket_, PrivateSocket::Claim(options_.api_socket, "unmcp-apiserver"));
       internal.AddListeningPort(internal_socket_->address(), grpc::InsecureServerCredentials());
       builder.AddListeningPort(api_socket_->address(), grpc::InsecureServerCredentials());
     }
@@ -225,8 +224,6 @@ class ApiServerImpl final : public ApiServer {
 };
 
 }  // namespace
-
-std::string ApiServer::ApiSocket(const std::string& internal_socket) { return internal_socket + ".api"; }
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Create(Options options) {
   UNMCP_ASSIGN_OR_RETURN(std::unique_ptr<http::Client> http,

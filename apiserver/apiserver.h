@@ -46,19 +46,15 @@ class ApiServer {
     std::string host;  // to bind for gRPC clients
     int port = 0;      // 0 picks a free one
     // For controllers and gateways in other processes, which only this user may
-    // have: a Unix socket of the internal services at this path, and one of the
-    // API at ApiSocket(path). "" is for those of this process alone.
-    std::string internal_socket;
+    // have: paths of Unix sockets for the internal services, and for the API.
+    // Both or neither; "" is for those of this process alone.
+    std::string internal_socket, api_socket;
     // Whether spec.podTemplate may be written through the API.
     bool allow_pod_template = true;
     // Called once, on the loop: the first snapshot of the state is complete,
     // and the health service says SERVING.
     absl::AnyInvocable<void()> on_ready = [] {};
   };
-
-  // Where the API is, beside the internal services' socket. The API is no part
-  // of that: who may use it is another question than who may publish state.
-  static std::string ApiSocket(const std::string& internal_socket);
 
   // UNAVAILABLE when the port is taken, saying what to do; errors of
   // PrivateSocket.

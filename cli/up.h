@@ -11,39 +11,19 @@
 #include <memory>
 #include <ostream>
 
-#include "absl/functional/any_invocable.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "bridge/supervisor.h"
 #include "cli/options.h"
+#include "serve/process.h"
 
 namespace unmcp {
 
-// Example (see cli/main.cc):
+// Takes the data directory and the ports, applies the manifests, and prints
+// `ready http://…` when clients can connect, then a line for each server as it
+// becomes known. Errors say what to do.
 //
-//   UNMCP_ASSIGN_OR_RETURN(auto up, Up::Create(options, std::move(supervisor), std::cout));
-//   UNMCP_RETURN_IF_ERROR(up->Start());
-//   … wait for a signal …
-//   up->Stop();
-//
-// Thread safety: methods from the main thread.
-class Up {
- public:
-  // Takes the data directory and the ports. Errors say what to do. `supervisor`
-  // was launched before the process had a second thread. `out` outlives it;
-  // nothing but what the user is promised goes there.
-  static absl::StatusOr<std::unique_ptr<Up>> Create(UpOptions options, std::unique_ptr<bridge::Supervisor> supervisor,
-                                                    std::ostream& out);
-  // Starts everything, applies the manifests, and prints `ready http://…` when
-  // clients can connect, then a line for each server as it becomes known.
-  virtual absl::Status Start() = 0;
-  // Called on some thread if unmcp cannot go on (the supervisor has gone).
-  virtual void OnFatal(absl::AnyInvocable<void(absl::Status)> fatal) = 0;
-  // Readiness goes first, then streams are closed in good order, then every
-  // server's process is stopped. Takes 8 s at the most.
-  virtual void Stop() = 0;
-  virtual ~Up() = default;
-};
+// `out` outlives it; nothing but what the user is promised goes there. Before
+// there is a second thread.
+absl::StatusOr<std::unique_ptr<Program>> CreateUp(UpOptions options, Fatal fatal, std::ostream& out);
 
 }  // namespace unmcp
 

@@ -7,9 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <system_error>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -24,14 +21,13 @@ absl::Status CannotUse(const std::string& path, const std::string& what, int err
                                    "; make its directory writable for this user, or name another socket"));
 }
 
-// One level is enough: what is above is somebody's directory.
+// 0700 each, as of data directories: whoever comes first makes them.
 absl::Status MakeDirectory(const std::string& path) {
-  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
-  if (parent.empty()) return absl::OkStatus();
-  std::error_code error;
-  std::filesystem::create_directories(parent.parent_path(), error);
-  if (mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) {
-    return CannotUse(path, absl::StrCat("create ", parent.string()), errno);
+  for (size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+    const std::string part = path.substr(0, end);
+    struct stat info;
+    if (mkdir(part.c_str(), 0700) == 0 || (stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode))) continue;
+    return CannotUse(path, absl::StrCat("create ", part), errno);
   }
   return absl::OkStatus();
 }

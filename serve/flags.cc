@@ -1,6 +1,7 @@
 #include "serve/flags.h"
 
 #include <cstdlib>
+#include <iostream>
 #include <map>
 
 #include "CLI/CLI.hpp"
@@ -200,6 +201,17 @@ absl::StatusOr<std::optional<std::string>> ParseFlags(CLI::App* app, const std::
     if (absl::Status status = CheckExtras(part); !status.ok()) return status;
   }
   return std::nullopt;
+}
+
+std::optional<int> ParseProgramFlags(CLI::App* app, int argc, char** argv) {
+  const auto text = ParseFlags(app, {argv + 1, argv + argc});
+  if (!text.ok()) {
+    std::cerr << app->get_name() << ": " << text.status().message() << "\n";
+    return kUsageExitCode;
+  }
+  if (!text->has_value()) return std::nullopt;
+  std::cout << **text;
+  return 0;
 }
 
 }  // namespace unmcp

@@ -71,6 +71,10 @@ void AddAccessFlags(CLI::App* app, std::vector<std::string>* hosts, std::vector<
 // where its help is.
 absl::StatusOr<std::optional<std::string>> ParseFlags(CLI::App* app, const std::vector<std::string>& args);
 
+// The same for a whole program: prints what is to be printed, and answers the
+// exit code; nullopt to go on. Errors on stderr begin with the app's name.
+std::optional<int> ParseProgramFlags(CLI::App* app, int argc, char** argv);
+
 }  // namespace unmcp
 
 #endif  // UNMCP_SERVE_FLAGS_H_

@@ -5,7 +5,7 @@
 #include <functional>
 #include <utility>
 
-#include "common/private_socket.h"
+#include "common/socket_channel.h"
 #include "common/status_macros.h"
 #include "grpcpp/grpcpp.h"
 #include "kube/socket/calls.h"
@@ -22,20 +22,10 @@ namespace v1 = wire::v1;
 // for so long is stuck.
 constexpr auto kCallTimeout = std::chrono::seconds(60);
 
-// A controller that has been started again is found within this.
-constexpr int kFirstReconnectMs = 100;
-constexpr int kMaxReconnectMs = 1000;
-
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& socket) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);  // see ClusterServer
   arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, wire::kMaxMetadataBytes);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
-  // Of its own: it ends when the cluster's user has ended it.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(UnixAddress(socket), grpc::InsecureChannelCredentials(), arguments);
+  return SocketChannel(socket, std::move(arguments));
 }
 
 // The receiving end of a watch or a log. Kept alive by itself until gRPC is
