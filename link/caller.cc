@@ -104,6 +104,7 @@ class CallerImpl final : public Caller {
   void Dial() {
     if (shutdown_) return;
     state_ = State::kDialling;
+    stream_.reset();  // it lives in the call that its context holds
     context_ = std::make_unique<grpc::ClientContext>();
     stream_ = stub_->PrepareAsyncLink(context_.get(), options_.completions->queue());
     stream_->StartCall(on_start_.Begin());

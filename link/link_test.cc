@@ -335,5 +335,37 @@ TEST_P(LinkTest, AThousandExchangesEachGetTheirOwnAnswer) {
   for (size_t i = 0; i < 1000; ++i) EXPECT_EQ(asked_[i].messages[0], "answer to " + std::to_string(i));
 }
 
+// A callee in another process is killed and started again.
+TEST(LinkRedialTest, ACallerFindsTheNextCallee) {
+  const std::string address = absl::StrCat("unix-abstract:unmcp-redial-test-", getpid());
+  EventLoop loop("caller");
+  CompletionDriver completions(&loop, std::make_unique<grpc::CompletionQueue>());
+  completions.StartThread();
+  Notification up[3], down[3];
+  int ups = 0, downs = 0;
+  auto caller = Caller::Create({&loop, grpc::CreateChannel(address, grpc::InsecureChannelCredentials()), &completions,
+                                [&](bool connected) { connected ? up[ups++].Notify() : down[downs++].Notify(); }});
+  loop.Start();
+  for (int life = 0; life < 3; ++life) {
+    EventLoop callee_loop("callee");
+    v1::ServerService::CallbackService other_service;
+    auto callee = Callee::Create({.loop = &callee_loop, .acceptor = {}, .over_sockets = true});
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    builder.RegisterService(&other_service);
+    callee->Register(&builder);
+    auto server = builder.BuildAndStart();
+    callee->Start();
+    callee_loop.Start();
+    up[life].Wait();
+    server->Shutdown(std::chrono::system_clock::now());
+    down[life].Wait();
+    callee_loop.Stop();
+    callee->Finish();
+  }
+  loop.Stop();
+  caller.reset();
+}
+
 }  // namespace
 }  // namespace unmcp::link

@@ -5,7 +5,6 @@ import net from 'node:net';
 import { test } from 'node:test';
 
 import { RawSession, text } from './lib/clients.mjs';
-import { residentBytes } from './lib/processes.mjs';
 import { echo, Unmcp } from './lib/unmcp.mjs';
 import { until } from './lib/until.mjs';
 
@@ -73,16 +72,16 @@ test('a client that never reads costs its bound and no more, and holds up nobody
   await deaf.post({ jsonrpc: '2.0', method: 'notifications/initialized' });
 
   const servers = unmcp.serverProcesses();
-  const before = residentBytes(unmcp.pid, servers);
+  const before = unmcp.residentBytes(servers);
   const kAnswers = 200, kEach = kMegabyte; // 200 MB: far over any bound
   let refused = 0, most = 0;
   for (let id = 1; id <= kAnswers; id++) {
     const { status } = await deaf.post({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'big', arguments: { bytes: kEach } } });
     if (status !== 202) refused++;
-    most = Math.max(most, residentBytes(unmcp.pid, servers) - before);
+    most = Math.max(most, unmcp.residentBytes(servers) - before);
   }
   assert.equal(text((await other.tool(1, 'echo', { text: 'not held up' })).result), 'not held up');
-  most = Math.max(most, residentBytes(unmcp.pid, servers) - before);
+  most = Math.max(most, unmcp.residentBytes(servers) - before);
   assert.ok(refused > 0, 'the session was dropped, so that its messages are refused');
   assert.ok(most < 64 * kMegabyte, `resident memory grew by ${Math.round(most / kMegabyte)} MB`);
   await until('the deaf session is gone', async () => (await unmcp.server('echo')).status.currentConnections === 1);
