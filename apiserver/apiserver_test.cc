@@ -653,6 +653,25 @@ TEST_F(ApiServerHttpTest, AClientKeepsItsStreamWhileTheConnectionSleeps) {
   EXPECT_EQ(script_.started, 2);
 }
 
+TEST_F(ApiServerHttpTest, AServerDeclaredAnewIsConnectedToAnewOnceItIsQuiet) {
+  Connect(1, {Elsewhere(1, /*discovered=*/true)});
+  Client& stream = OpenStreamUntil(200);
+  Post(stream, kInitialize);
+  Message(stream, 1);
+  controller_->Publish(Elsewhere(2, /*discovered=*/false));
+  EXPECT_EQ(controller_->Next(v1::SyncResponse::kDiscovery).discovery().incarnation(), 2);
+  Post(stream, kCall);
+  EXPECT_EQ(Message(stream, 2)["result"]["echo"], "tools/call") << "its clients notice nothing";
+  EXPECT_EQ(script_.started, 2);
+
+  // Suspended: no route. The connection is let go of.
+  v1::PublishedServer suspended = Elsewhere(2, /*discovered=*/true);
+  suspended.clear_route();
+  controller_->Publish(suspended);
+  while (script_.ended < 2) {
+  }
+}
+
 TEST_F(ApiServerHttpTest, WrongCredentialsAreReportedWithoutThem) {
   v1::PublishedServer published = Elsewhere(1, /*discovered=*/false);
   published.mutable_effective_spec()->mutable_headers(0)->set_value("wrong-value");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -314,6 +315,17 @@ TEST_F(HttpClientTest, ACertificateIsVerified) {
   Do({.url = server.url("/")}, &trusted);
   EXPECT_TRUE(trusted.end.ok()) << trusted.end;
   EXPECT_EQ(trusted.body, "GET / ");
+}
+
+TEST_F(HttpClientTest, AProxyOfTheEnvironmentIsUsedUnlessTheWayIsDirect) {
+  TestServer server(Echo), proxy(Echo);
+  ASSERT_EQ(setenv("http_proxy", proxy.url("").c_str(), 1), 0);
+  Recorder through, direct;
+  Do({.url = server.url("/x")}, &through);
+  Do({.url = server.url("/x"), .direct = true}, &direct);
+  unsetenv("http_proxy");
+  EXPECT_EQ(through.body, absl::StrCat("GET ", server.url("/x"), " "));
+  EXPECT_EQ(direct.body, "GET /x ");
 }
 
 TEST_F(HttpClientTest, AClientWithRequestsUnderWayCanGo) {
