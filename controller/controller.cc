@@ -281,15 +281,18 @@ void Controller::ApplyPoolPlan(const std::string& name, const std::vector<PoolMe
     const bool granted = plan.granted.contains(member.uid);
     const bool ignored = plan.ignored.contains(member.uid);
     const bool waiting = plan.waiting.contains(member.uid);
+    const bool next = plan.next.contains(member.uid);
     const bool warm = plan.warm.contains(member.uid);
     const auto yielding = plan.yielding.find(member.uid);
     const Yield yield = yielding == plan.yielding.end() ? Yield::kNone : yielding->second;
     const bool same = server->decided && server->granted == granted && server->ignored == ignored &&
-                      server->waiting == waiting && server->warm == warm && server->yield == yield;
+                      server->waiting == waiting && server->next == next && server->warm == warm &&
+                      server->yield == yield;
     server->decided = true;
     server->granted = granted;
     server->ignored = ignored;
     server->waiting = waiting;
+    server->next = next;
     server->warm = warm;
     server->yield = yield;
     if (same) continue;
@@ -428,6 +431,7 @@ ServerSnapshot Controller::Observe(const Server& server) const {
   seen.pool.granted = server.granted;
   seen.pool.ignored = server.ignored;
   seen.pool.waiting = server.waiting;
+  seen.pool.next = server.next;
   seen.pool.yield = server.yield;
   seen.pool.warm = server.warm;
   return seen;

@@ -69,8 +69,7 @@ void Controller::OnServer(const ObjectPtr& object) {
       EnqueuePool(pool_before, WorkQueue::kNormal);
     }
     pools_[pool].members.insert(object->name());
-    server->decided = server->granted = server->ignored = server->waiting = server->warm = false;
-    server->yield = Yield::kNone;
+    server->ForgetPoolPlan();
     server->member = PoolMember();
   }
   if (spec_changed) Redeclare(server);
@@ -144,8 +143,7 @@ void Controller::OnPoolDeleted(const ObjectPtr& object) {
   pool.resource = v1::MCPPool();
   for (const std::string& member : pool.members) {
     if (Server* server = FindServer(member)) {
-      server->decided = server->granted = server->ignored = server->waiting = server->warm = false;
-      server->yield = Yield::kNone;
+      server->ForgetPoolPlan();
       Redeclare(server);
     }
     EnqueueServer(member, WorkQueue::kNormal);

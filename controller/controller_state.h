@@ -32,8 +32,13 @@ struct Controller::Server {
   bool granted = false;
   bool ignored = false;
   bool waiting = false;
+  bool next = false;
   Yield yield = Yield::kNone;
   bool warm = false;
+  void ForgetPoolPlan() {
+    decided = granted = ignored = waiting = next = warm = false;
+    yield = Yield::kNone;
+  }
 
   ServerMemory memory;
   // Why the last write for it failed, when the cluster takes none at all.

@@ -357,7 +357,8 @@ TEST_F(ControllerTest, AFullPoolMakesWaitAndServesInOrder) {
   world_.Demand("a");
   UntilPhase("a", "Waiting");
   EXPECT_EQ(world_.Phase("b"), "Waiting");
-  EXPECT_EQ(world_.Published("b").unavailable().reason(), "PoolFull");
+  EXPECT_FALSE(world_.Published("b").has_unavailable()) << "c is idle: it is about to give way";
+  EXPECT_EQ(world_.Published("a").unavailable().reason(), "PoolFull");
   EXPECT_EQ(world_.Pool("small").status().pending_servers_count(), 2);
   UntilPhase("b", "Ready");
   EXPECT_EQ(world_.Phase("a"), "Waiting");

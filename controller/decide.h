@@ -199,6 +199,8 @@ struct ServerSnapshot {
     bool granted = false;
     bool ignored = false;
     bool waiting = false;
+    // Waits, but for moments only: others end, or are idle and give way.
+    bool next = false;
     Yield yield = Yield::kNone;
     // Is one of those that are kept running.
     bool warm = false;
@@ -308,6 +310,8 @@ struct PoolPlan {
   absl::flat_hash_set<std::string> granted;
   absl::flat_hash_set<std::string> ignored;
   absl::flat_hash_set<std::string> waiting;
+  // Those of the waiting for whom there is about to be room.
+  absl::flat_hash_set<std::string> next;
   absl::flat_hash_set<std::string> warm;
   absl::flat_hash_map<std::string, Yield> yielding;
   // When somebody may become fit to give way.

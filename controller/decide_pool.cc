@@ -112,6 +112,7 @@ class PoolDecider {
       } else if (!unasked) {
         // A discovery that has to wait its turn is nobody's concern.
         plan_.waiting.insert(member->uid);
+        waiting_.push_back(member);
       }
     }
     // The order of grants in status does not change, so that a write is as
@@ -132,10 +133,8 @@ class PoolDecider {
   // Who leaves the pool, so that those who wait get their turn, and so that no
   // more run than may.
   void ChooseYielding() {
-    int waiters = 0;
-    for (const PoolMember& member : seen_.members) {
-      if (plan_.waiting.contains(member.uid) && WantOf(member) >= Want::kDemand) ++waiters;
-    }
+    const auto waiters = static_cast<int>(std::count_if(
+        waiting_.begin(), waiting_.end(), [this](const PoolMember* m) { return WantOf(*m) >= Want::kDemand; }));
     const int over = std::max(0, static_cast<int>(plan_.granted.size()) - max_active_);
     int leaving = 0;
     for (const std::string& uid : seen_.held) leaving += plan_.granted.contains(uid) ? 1 : 0;
@@ -168,6 +167,13 @@ class PoolDecider {
     // Over the cap, those in use go, too: after their calls.
     for (const PoolMember* member : rest) {
       if (chosen() < forced) plan_.yielding.emplace(member->uid, Yield::kOverCap);
+    }
+    int places = -forced;
+    for (const PoolMember* member : rest) {
+      if (!member->busy && !StartsForSomebody(*member) && !Refused(*member)) ++places;
+    }
+    for (const PoolMember* member : waiting_) {
+      if (places-- > 0) plan_.next.insert(member->uid);
     }
     if (chosen() >= needed) return;
     for (const PoolMember* member : rest) {
@@ -239,6 +245,7 @@ class PoolDecider {
   const PoolSnapshot& seen_;
   const v1::MCPPoolSpec& spec_;
   const int max_active_;
+  Members waiting_;  // in their order
   PoolPlan plan_;
 };
 

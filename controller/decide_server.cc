@@ -153,7 +153,8 @@ class Decider {
         if (status_.phase() != "Waiting") Event(false, "PoolFull", message);
         next_.set_phase("Waiting");
         NotReady("PoolFull", message);
-        unavailable_ = Unavailable("PoolFull", message, kPoolFullRetrySeconds);
+        // Who waits for moments only is not sent away.
+        if (!seen_.pool.next) unavailable_ = Unavailable("PoolFull", message, kPoolFullRetrySeconds);
       } else {
         next_.set_phase("Requested");
         NotReady("Requested", "The server has been asked for.");

@@ -134,6 +134,9 @@ TEST(DecideServer, AFullPoolMakesItWait) {
   EXPECT_EQ(Phase(plan), "Waiting");
   EXPECT_EQ(plan.published.unavailable().reason(), "PoolFull");
   EXPECT_EQ(plan.look_again, kNow + kDemandLifetime);
+  seen.pool.next = true;
+  EXPECT_EQ(Phase(DecideServer(seen)), "Waiting");
+  EXPECT_FALSE(DecideServer(seen).published.has_unavailable()) << "for moments: nobody is sent away";
 }
 
 TEST(DecideServer, AGrantStartsIt) {
@@ -886,6 +889,20 @@ TEST(DecidePool, TheLongestIdleGiveWayToAsManyAsWait) {
   plan = DecidePool(seen);
   EXPECT_EQ(plan.yielding, Yielding());
   EXPECT_TRUE(plan.granted.contains("w-uid"));
+}
+
+TEST(DecidePool, ForWhomARoomIsComingIsKnownInTheOrderOfDemand) {
+  PoolSnapshot seen = FullPool(3, {Awake("idle", 20), Awake("fresh", 1), Awake("busy", 30),
+                                   Member("w1", Want::kDemand), Member("w2", Want::kDemand),
+                                   Member("w3", Want::kDemand)});
+  seen.members[2].busy = true;
+  for (int i = 3; i < 6; ++i) seen.members[i].wanted_since = kNow + absl::Seconds(i);
+  EXPECT_EQ(DecidePool(seen).next, (absl::flat_hash_set<std::string>{"w1-uid", "w2-uid"}));
+  seen.members[0].stopping = true;
+  seen.members[1].refused_until = kNow + kDrainRetry;
+  EXPECT_EQ(DecidePool(seen).next, absl::flat_hash_set<std::string>{"w1-uid"});
+  seen.pool.mutable_spec()->set_max_servers_active(2);
+  EXPECT_EQ(DecidePool(seen).next, absl::flat_hash_set<std::string>());
 }
 
 TEST(DecidePool, NobodyGivesWayForWhatNobodyWaitsFor) {
