@@ -294,9 +294,11 @@ void ServerRuntime::OnOpen() {
   open_ = true;
   handshaken_ = draining_ = false;
   SetWaiting(false);
-  counting_tools_ = !IsDiscovered(server().status()) || (elsewhere() && server().status().phase() != "Ready");
+  const bool discovered = IsDiscovered(server().status());
+  counting_tools_ = !discovered || (elsewhere() && server().status().phase() != "Ready");
   used_at_ = options_.loop->Now();
   WatchIdleness();
+  if (!discovered) hub_->ServerChanged();
   hub_->UpstreamUp(counting_tools_, StartupTimeout());
 }
 

@@ -63,6 +63,7 @@ class Hub final : public SharedHub, public ClientSession::Owner {
   void Handle(ExchangeRequest request, std::unique_ptr<Exchange> exchange) override;
   void SetUnavailable(std::optional<Unavailable> unavailable) override { unavailable_ = std::move(unavailable); }
   void CloseAll(absl::string_view why) override;
+  void ServerChanged() override;
   void UpstreamUp(bool count_tools, absl::Duration startup_timeout) override;
   void OnUpstreamMessage(absl::string_view message) override;
   void OnUpstreamOversized(absl::string_view head, absl::string_view tail, size_t length) override;

@@ -1,4 +1,5 @@
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -18,6 +19,15 @@ void Hub::Wake() {
   if (state_ != State::kAsleep) return;
   state_ = State::kWaking;
   host_->Wake();
+}
+
+void Hub::ServerChanged() {
+  if (!hello_.has_value()) return;  // nobody has been told of any
+  std::vector<ClientSession*> told;
+  for (const auto& [id, session] : sessions_) {
+    if (session->initialized && session->calls.empty() && session->held_bytes == 0) told.push_back(session.get());
+  }
+  for (ClientSession* session : told) EndSession(session, Ending::kGoodOrder, "");
 }
 
 void Hub::UpstreamUp(bool count_tools, absl::Duration startup_timeout) {

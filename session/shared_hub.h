@@ -112,6 +112,11 @@ class SharedHub {
 
   // ---- from the server's side -----------------------------------------------
 
+  // What comes up next is another server than clients were told of: it has been
+  // declared anew. Sessions that were told of the old one end in good order, so
+  // that their clients ask again what it can do; those with a message that
+  // waits stay, and it is the new one's. Called while no process is up.
+  virtual void ServerChanged() = 0;
   // A process is there and reads its stdin: the handshake begins. With
   // `count_tools` the hub lists the tools before OnDiscovered. The handshake
   // may take `startup_timeout`.

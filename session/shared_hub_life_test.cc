@@ -232,6 +232,30 @@ TEST_F(HubLifeTest, SleepKeepsTheSessionsAndTheNextMessageWakes) {
   EXPECT_EQ(SentMethods(), (Strings{"initialize", "notifications/initialized", "tools/call"}));
 }
 
+TEST_F(HubLifeTest, AServerThatIsDeclaredAnewEndsTheSessionsThatKnowTheOldOne) {
+  FakeClient early(hub.get());
+  early.Post(std::string(kInitialize));
+  hub->ServerChanged();
+  EXPECT_FALSE(early.stream->closed) << "it knows of none yet";
+  Start();
+  FakeClient waits(hub.get());
+  waits.Post(std::string(kInitialize));
+  ASSERT_TRUE(hub->TryDrain());
+  hub->UpstreamDown(absl::OkStatus());
+  waits.Take();
+  waits.Post(CallWith(1));
+  FakeClient fresh(hub.get());
+  fresh.Post(std::string(kInitialize));
+  hub->ServerChanged();
+  EXPECT_TRUE(early.stream->closed);
+  EXPECT_FALSE(waits.stream->closed) << "no call fails by an edit";
+  EXPECT_FALSE(fresh.stream->closed);
+  Start();
+  AnswerLast("{}");
+  EXPECT_EQ(waits.Take().size(), 1u);
+  EXPECT_EQ(fresh.Take().size(), 1u);
+}
+
 TEST_F(HubLifeTest, WhatComesWhileTheServerIsPutToSleepWakesItAgain) {
   Start();
   FakeClient a(hub.get());
