@@ -28,6 +28,7 @@ absl::StatusOr<std::unique_ptr<ApiserverPart>> ApiserverPart::Create(Options opt
                                                        .port = options.grpc_port,
                                                        .internal_socket = options.apiserver_socket,
                                                        .api_socket = ApiSocketBeside(options.apiserver_socket),
+                                                       .allow_pod_template = options.allow_pod_template,
                                                        .on_ready = std::move(options.on_ready)}));
   return part;
 }

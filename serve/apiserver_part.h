@@ -33,6 +33,9 @@ class ApiserverPart {
     // For gRPC clients.
     std::string host;
     int grpc_port = 0;
+    // Whether spec.podTemplate may be written through the API: with it, whoever
+    // reaches the API may become whoever the controller can be.
+    bool allow_pod_template = false;
     // Once, on some thread: a controller is there, and what it knows.
     absl::AnyInvocable<void()> on_ready;
   };

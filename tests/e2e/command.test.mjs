@@ -1,4 +1,5 @@
 // `unmcp up` as a command: what it prints, how it fails, how it stops.
+// One arrangement: it is about `unmcp up` itself.
 import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync, readFileSync } from 'node:fs';
 import net from 'node:net';

@@ -1,4 +1,5 @@
 // The manifests in examples/, as `tools/up` runs them: from npm, with npx.
+// One arrangement: -f is of `unmcp up`.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

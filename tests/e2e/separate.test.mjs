@@ -1,4 +1,5 @@
 // The three programs, each with an end of its own.
+// One arrangement: it starts the three programs itself.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
