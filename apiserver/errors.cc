@@ -52,7 +52,7 @@ absl::Status DoesNotRead() {
 }
 
 absl::Status TooManyStreams(size_t limit) {
-  return absl::ResourceExhaustedError(
+  return absl::UnavailableError(
       absl::StrCat("more than ", limit, " streams (watches, followed logs) are open; close some"));
 }
 

@@ -26,6 +26,7 @@ absl::Status NoProcess(absl::string_view server);
 absl::Status RunsElsewhere(absl::string_view server);
 // RESOURCE_EXHAUSTED: a client does not take what it has asked for.
 absl::Status DoesNotRead();
+// UNAVAILABLE.
 absl::Status TooManyStreams(size_t limit);
 
 }  // namespace unmcp::apiserver

@@ -19,25 +19,32 @@ namespace unmcp::apiserver {
 // between two pages makes no entry of the others appear twice or not at all.
 inline std::string PageTokenAfter(absl::string_view name) { return absl::WebSafeBase64Escape(name); }
 
+// What one page may be in bytes, however many were asked for: under what the
+// channels between unmcp's parts take (16 MiB), derived fields included.
+inline constexpr size_t kMaxPageBytes = 12 * 1024 * 1024;
+
 template <class T>
 struct Page {
   std::vector<typename Catalog<T>::Entry> entries;
   std::string next_page_token;  // "": it is the last
 };
 
-// `page_size` 0 means all.
+// `page_size` 0 means all that fit into kMaxPageBytes.
 template <class T>
 absl::StatusOr<Page<T>> MakePage(const Catalog<T>& catalog, int page_size, const std::string& page_token,
-                                 absl::FunctionRef<bool(const T&)> selects) {
+                                 absl::FunctionRef<bool(const T&)> selects, size_t max_bytes = kMaxPageBytes) {
   if (page_size < 0) return absl::InvalidArgumentError("pageSize: must be at least 0");
   std::string after;
   if (!page_token.empty() && (!absl::WebSafeBase64Unescape(page_token, &after) || !ValidateName(after).ok())) {
     return BadPageToken();
   }
   Page<T> page;
+  size_t bytes = 0;
   for (auto& entry : catalog.List()) {
     if (ResourceOf(*entry).name() <= after || !selects(*entry)) continue;
-    if (page_size > 0 && page.entries.size() == static_cast<size_t>(page_size)) {
+    bytes += ResourceOf(*entry).ByteSizeLong();
+    const bool full = page_size > 0 && page.entries.size() == static_cast<size_t>(page_size);
+    if (full || (bytes > max_bytes && !page.entries.empty())) {
       page.next_page_token = PageTokenAfter(ResourceOf(*page.entries.back()).name());
       break;
     }

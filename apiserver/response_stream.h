@@ -34,7 +34,7 @@ class Endable {
 // Thread safety: thread safe.
 class StreamSet {
  public:
-  // RESOURCE_EXHAUSTED: there are kMaxStreams; or what EndAll was told.
+  // UNAVAILABLE: there are kMaxStreams; or what EndAll was told.
   absl::Status Add(const std::shared_ptr<Endable>& stream) {
     MutexLock lock(&mutex_);
     streams_.erase(std::remove_if(streams_.begin(), streams_.end(), [](const auto& each) { return each.expired(); }),

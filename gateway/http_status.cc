@@ -52,6 +52,7 @@ constexpr HttpCode kHttpCodes[] = {
     {503, "Service Unavailable", "UNAVAILABLE"},
     {504, "Gateway Timeout", "DEADLINE_EXCEEDED"},
     {505, "HTTP Version Not Supported", "UNIMPLEMENTED"},
+    {507, "Insufficient Storage", "RESOURCE_EXHAUSTED"},
 };
 
 const HttpCode* Find(int code) {
@@ -65,11 +66,12 @@ struct GrpcCode {
   const char* name;
   int http;
 };
-// By the number of the code.
+// By the number of the code. What the API runs out of is room on the disk: the
+// client has done nothing wrong, and 429 would say that it asks too often.
 constexpr GrpcCode kGrpcCodes[] = {
     {"OK", 200},                  {"CANCELLED", 499},          {"UNKNOWN", 500},   {"INVALID_ARGUMENT", 400},
     {"DEADLINE_EXCEEDED", 504},   {"NOT_FOUND", 404},          {"ALREADY_EXISTS", 409}, {"PERMISSION_DENIED", 403},
-    {"RESOURCE_EXHAUSTED", 429},  {"FAILED_PRECONDITION", 400}, {"ABORTED", 409},  {"OUT_OF_RANGE", 400},
+    {"RESOURCE_EXHAUSTED", 507},  {"FAILED_PRECONDITION", 400}, {"ABORTED", 409},  {"OUT_OF_RANGE", 400},
     {"UNIMPLEMENTED", 501},       {"INTERNAL", 500},           {"UNAVAILABLE", 503}, {"DATA_LOSS", 500},
     {"UNAUTHENTICATED", 401},
 };

@@ -27,7 +27,7 @@ TEST(ErrorResponse, MapsEveryGrpcCode) {
   const std::pair<grpc::StatusCode, int> expected[] = {
       {grpc::StatusCode::INVALID_ARGUMENT, 400},  {grpc::StatusCode::NOT_FOUND, 404},
       {grpc::StatusCode::ALREADY_EXISTS, 409},    {grpc::StatusCode::PERMISSION_DENIED, 403},
-      {grpc::StatusCode::UNAUTHENTICATED, 401},   {grpc::StatusCode::RESOURCE_EXHAUSTED, 429},
+      {grpc::StatusCode::UNAUTHENTICATED, 401},   {grpc::StatusCode::RESOURCE_EXHAUSTED, 507},
       {grpc::StatusCode::FAILED_PRECONDITION, 400}, {grpc::StatusCode::ABORTED, 409},
       {grpc::StatusCode::UNIMPLEMENTED, 501},     {grpc::StatusCode::INTERNAL, 500},
       {grpc::StatusCode::UNAVAILABLE, 503},       {grpc::StatusCode::DEADLINE_EXCEEDED, 504},
