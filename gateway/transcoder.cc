@@ -347,6 +347,8 @@ absl::StatusOr<std::unique_ptr<Message>> MakeRestRequest(const RestRoute& route,
     UNMCP_RETURN_IF_ERROR(Bind(route.request, name, value, &parameters));
   }
   UNMCP_RETURN_IF_ERROR(FromJson(parameters, UnknownFields::kReject, message.get()));
+  // What is in a body is the service's to check: it looks at no output_only field.
+  if (route.body.empty()) UNMCP_RETURN_IF_ERROR(ValidateRules(*message));
   return message;
 }
 

@@ -60,8 +60,8 @@ absl::StatusOr<const RestRoute*> SelectMethod(const RestRoute& route, absl::stri
 
 // The request's message. `path_values` belong to route.variables and are
 // decoded; `query` is not. INVALID_ARGUMENT names the parameter or field that
-// is wrong, a field of the body by its path in the body. A method without a
-// body takes {}, too.
+// is wrong, a field of the body by its path in the body. Parameters keep their
+// FieldRules. A method without a body takes {}, too.
 absl::StatusOr<std::unique_ptr<google::protobuf::Message>> MakeRestRequest(const RestRoute& route,
                                                                            absl::Span<const std::string> path_values,
                                                                            absl::string_view query,

@@ -143,6 +143,11 @@ TEST_F(TranscoderTest, NamesTheParameterThatIsWrong) {
   EXPECT_THAT(GetError("shelf=other"), HasSubstr("shelf: is given more than once"));
 }
 
+TEST_F(TranscoderTest, ParametersKeepTheRulesOfTheirFields) {
+  EXPECT_EQ(GetError("pageSize=-1"), "pageSize: must be at least 0");
+  EXPECT_EQ(Get("pageSize=3").page_size(), 3);
+}
+
 TEST_F(TranscoderTest, ABodyFillsItsFieldOrTheMessage) {
   auto message = MakeRestRequest(CreateBook(), {"s"}, "dryRun=true", R"({"isbn":"1","authors":["x"]})");
   ASSERT_TRUE(message.ok()) << message.status();
