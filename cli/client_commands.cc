@@ -10,6 +10,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "cli/commands/apply.h"
 #include "cli/commands/call.h"
@@ -116,6 +117,9 @@ T ValueOrFlagError(absl::StatusOr<T> value, const char* name) {
   return *std::move(value);
 }
 
+// kubectl takes -o=json as well as -o json and -ojson.
+std::string WithoutEquals(std::string word) { return std::string(absl::StripPrefix(word, "=")); }
+
 void AddOutputOption(CLI::App* app, std::map<std::string, Format> formats, Format* format) {
   std::vector<std::string> words;
   for (const auto& [word, ignored] : formats) words.push_back(word);
@@ -124,6 +128,7 @@ void AddOutputOption(CLI::App* app, std::map<std::string, Format> formats, Forma
          "-o,--output", [format, formats](const std::string& word) { *format = formats.at(word); },
          absl::StrCat("Another form: ", CLI::detail::join(words, ", ")))
       ->type_name("FORMAT")
+      ->transform(WithoutEquals)
       ->check([formats, one_of](const std::string& word) {
         return formats.contains(word) ? "" : absl::StrCat(one_of, ", not \"", word, "\"");
       });
@@ -297,6 +302,7 @@ void AddCall(CLI::App* app, ClientCommand* command) {
   call->add_option_function<std::string>(
           "-o,--output", [options](const std::string&) { options->as_json = true; }, "Another form: json")
       ->type_name("FORMAT")
+      ->transform(WithoutEquals)
       ->check([](const std::string& word) {
         return word == "json" ? "" : absl::StrCat("must be json, not \"", word, "\"");
       });

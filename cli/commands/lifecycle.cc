@@ -43,6 +43,10 @@ absl::Status Start(const std::string& name, const StartOptions& options, Context
 
 // Whether the life that `asked` was in is over.
 bool Stopped(const v1::MCPServer& asked, const v1::MCPServer& server) {
+  for (const v1::Condition& condition : server.status().conditions()) {
+    // What does not start has no process between its attempts: it may be Degraded all the same.
+    if (condition.type() == "Started" && condition.status() == "False") return true;
+  }
   const std::string& phase = server.status().phase();
   return phase == "Asleep" || phase == "Waiting" || phase == "Ignored" ||
          server.status().incarnation() > asked.status().incarnation();

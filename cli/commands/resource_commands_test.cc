@@ -243,6 +243,19 @@ TEST_F(ResourceCommandsTest, StopWaitsUntilTheProcessIsGone) {
   EXPECT_EQ(Out(), "mcpserver.unmcp.dev/time stopped, suspended\n");
 }
 
+TEST_F(ResourceCommandsTest, WhatDoesNotStartCanBeStopped) {
+  v1::MCPServer broken = FakeApi::Server("time", "Degraded");
+  v1::Condition* condition = broken.mutable_status()->add_conditions();
+  condition->set_type("Started");
+  condition->set_status("True");
+  fake_.Put(broken);
+  fake_.on_watching = [this, broken]() mutable {
+    broken.mutable_status()->mutable_conditions(0)->set_status("False");
+    fake_.Put(broken);
+  };
+  EXPECT_TRUE(RunStop({.servers = {"time"}}, test_.context).ok()) << Err();
+}
+
 TEST_F(ResourceCommandsTest, DeleteWaitsUntilItIsGone) {
   fake_.on_delete = [](const std::string&) {};
   fake_.on_watching = [this] { fake_.Remove("time"); };

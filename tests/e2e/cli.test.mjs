@@ -151,6 +151,7 @@ describe('client commands', () => {
     const failed = await cli(t, ['start', 'broken']);
     assert.equal(failed.code, 1);
     assert.match(failed.stderr, /^error: server "broken" does not start: .*program/);
+    assert.equal((await cli(t, ['stop', 'broken', '--timeout', '10s'])).code, 0);
   });
 
   test('stop --suspend: nobody wakes it until it is started', async (t) => {
