@@ -41,7 +41,8 @@ std::set<std::string> TypesOf(const Json& root, const Json& schema, int depth = 
   }
   if (const Json& reference = Member(schema, "$ref"); reference.is_string()) {
     const Json* at = &root;
-    for (absl::string_view part : absl::StrSplit(absl::StripPrefix(reference.get<std::string>(), "#/"), '/')) {
+    const absl::string_view path = absl::StripPrefix(reference.get_ref<const std::string&>(), "#/");
+    for (absl::string_view part : absl::StrSplit(path, '/')) {
       at = &Member(*at, std::string(part));
     }
     return TypesOf(root, *at, depth + 1);
