@@ -1,5 +1,4 @@
 // The client commands, through the built binary: on a terminal and without one.
-// One arrangement: it is `unmcp up` that says in its data directory where it is reached.
 // One arrangement: it asks `unmcp up` where it is.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
