@@ -76,10 +76,15 @@ CLI::App* AddUpCommand(CLI::App* app, Environment environment, UpOptions* option
   AddPortFlag(up, "--grpc-port", &options->grpc_port, kGrpcPort);
   AddDataDirFlag(up, environment, &options->data_dir);
   AddNamespaceFlag(up, &options->ns);
-  up->add_option("-f,--filename", options->manifests, "Apply the manifests in this file or directory; may be repeated")
-      ->type_name("FILE|DIR")
+  up->add_option("-f,--filename", options->manifests,
+                 "Apply what this file or directory declares: manifests, or the configuration of an MCP client; may be "
+                 "repeated")
+      ->type_name("FILE|DIR|-")
       ->allow_extra_args(false)
       ->check([](const std::string& text) { return text.empty() ? "must not be empty" : ""; });
+  up->add_option("--input", options->inputs, "The value of an input that a file asks for; may be repeated")
+      ->type_name("ID=VALUE")
+      ->allow_extra_args(false);
   AddAccessFlags(up, &options->allowed_hosts, &options->allowed_origins);
   AddLogFlags(up, &options->log);
   up->parse_complete_callback([options] { CheckPorts(options->port, options->grpc_port); });

@@ -30,8 +30,9 @@ struct UpOptions {
   int grpc_port = 9090;
   std::string data_dir;
   std::string ns = "default";
-  // Files and directories for LoadManifests.
+  // For LoadDeclared: files and directories, and inputs (ID=VALUE).
   std::vector<std::string> manifests;
+  std::vector<std::string> inputs;
   // Beside localhost and `host`: see gateway::AccessPolicy.
   std::vector<std::string> allowed_hosts, allowed_origins;
   LogOptions log;

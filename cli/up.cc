@@ -2,18 +2,19 @@
 
 #include <unistd.h>
 
-#include <future>
+#include <iostream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "apiserver/apiserver.h"
 #include "bridge/supervisor.h"
-#include "cli/apply.h"
+#include "cli/declared.h"
 #include "cli/endpoints.h"
-#include "cli/manifest_loader.h"
 #include "cli/server_table.h"
 #include "common/event_loop.h"
+#include "common/grpc_status.h"
 #include "common/mutex.h"
 #include "common/random.h"
 #include "common/status_macros.h"
@@ -24,6 +25,7 @@
 #include "serve/flags.h"
 #include "serve/gateway_part.h"
 #include "serve/process.h"
+#include "unmcp/v1/manifest_service.grpc.pb.h"
 
 namespace unmcp {
 namespace {
@@ -41,7 +43,8 @@ class Up final : public Program {
 
   absl::Status Init(Fatal fatal) {
     if (!options_.manifests.empty()) {
-      UNMCP_ASSIGN_OR_RETURN(manifests_, LoadManifests(options_.manifests, {.ns = options_.ns}));
+      UNMCP_ASSIGN_OR_RETURN(manifests_, LoadDeclared(options_.manifests, options_.inputs, options_.ns, std::cin,
+                                                      [](const std::string& note) { LOG(INFO) << note; }));
     }
     UNMCP_ASSIGN_OR_RETURN(auto supervisor, bridge::Supervisor::Launch());  // before any thread
     UNMCP_ASSIGN_OR_RETURN(
@@ -68,11 +71,11 @@ class Up final : public Program {
   }
 
   absl::Status Start() override {
-    UNMCP_RETURN_IF_ERROR(ApplyManifests());
     UNMCP_RETURN_IF_ERROR(controller_->Start({apiserver_->InternalChannel()}));
     data_loop_.Start();
     started_ = true;
     ready_.Wait();
+    UNMCP_RETURN_IF_ERROR(ApplyManifests());
     UNMCP_RETURN_IF_ERROR(
         WriteEndpoints(options_.data_dir, {.grpc = ClientAddress(options_.host, apiserver_->port()),
                                            .http = "http://" + ClientAddress(options_.host, gateway_->port()),
@@ -100,18 +103,18 @@ class Up final : public Program {
 
  private:
   absl::Status ApplyManifests() {
-    std::promise<absl::Status> result;
-    ApplyAll(controller_->cluster(), std::move(manifests_), [&](absl::StatusOr<std::vector<Applied>> applied) {
-      if (applied.ok()) {
-        for (const Applied& a : *applied) {
-          if (a.change == Change::kUnchanged) continue;
-          LOG(INFO) << a.ref.kind.kind << " " << a.ref.name
-                    << (a.change == Change::kCreated ? " created" : " configured");
-        }
+    const auto manifests = v1::ManifestService::NewStub(apiserver_->ApiChannel());
+    for (const kube::Object& object : std::exchange(manifests_, {})) {
+      grpc::ClientContext context;
+      v1::ApplyResponse applied;
+      const absl::Status status = FromGrpc(manifests->Apply(&context, ToApplyRequest(object), &applied));
+      if (!status.ok()) {
+        return absl::Status(status.code(),
+                            absl::StrCat(object.kind(), " \"", object.name(), "\": ", status.message()));
       }
-      result.set_value(applied.status());
-    });
-    return result.get_future().get();
+      if (applied.change() != "unchanged") LOG(INFO) << object.kind() << " " << object.name() << " " << applied.change();
+    }
+    return absl::OkStatus();
   }
 
   void PrintServers(const std::string& url) {
