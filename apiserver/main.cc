@@ -62,8 +62,7 @@ int Main(int argc, char** argv) {
                 "Where to listen for the controller and for gateways [DATA-DIR/run/apiserver.sock]");
   AddHostFlag(&app, &options.part.host);
   AddPortFlag(&app, "--grpc-port", &options.part.grpc_port, "Port for the gRPC API; 0 picks a free one");
-  app.add_flag("--allow-pod-template", options.part.allow_pod_template,
-               "Take spec.podTemplate from clients of the API, which lets them run anything");
+  AddPodTemplateFlag(&app, &options.part.allow_pod_template);
   AddLogFlags(&app, &options.log);
   app.footer(R"(Examples:
   unmcp-apiserver                        beside an unmcp-controller with the same data directory

@@ -62,6 +62,7 @@ CLI::App* AddFleetCommand(CLI::App* app, const char* name, const char* about, co
   command->add_option("--kubeconfig", options->kubeconfig, "How to reach the cluster [looked for as kubectl does]")
       ->type_name("FILE");
   AddAccessFlags(command, &options->allowed_hosts, &options->allowed_origins);
+  AddPodTemplateFlag(command, &options->allow_pod_template);
   AddLogFlags(command, &options->log);
   return command;
 }

@@ -57,6 +57,7 @@ struct FleetOptions {
   std::string cluster_socket;
   std::string data_dir;
   std::vector<std::string> allowed_hosts, allowed_origins;
+  bool allow_pod_template = false;
   LogOptions log;
 };
 

@@ -31,6 +31,7 @@ class Server final : public Program {
                                                               .apiserver_socket = apiserver,
                                                               .host = options.host,
                                                               .grpc_port = options.grpc_port,
+                                                              .allow_pod_template = options.allow_pod_template,
                                                               .on_ready = [] {}}));
     UNMCP_ASSIGN_OR_RETURN(
         gateway_, GatewayPart::Create({.loop = &gateway_loop_,

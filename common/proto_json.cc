@@ -470,6 +470,11 @@ Json WriteValue(const google::protobuf::Value& value) {
   }
 }
 
+// A zero says something; an empty text says what its absence says.
+bool IsNumberWithoutPresence(const FieldDescriptor* field) {
+  return !field->has_presence() && field->cpp_type() != FieldDescriptor::CPPTYPE_STRING;
+}
+
 class Writer {
  public:
   explicit Writer(ToJsonOptions options) : options_(options) {}
@@ -501,7 +506,7 @@ class Writer {
         if (options_.zeroes || reflection->FieldSize(message, field) > 0) {
           out[field->json_name()] = WriteRepeated(message, field);
         }
-      } else if (reflection->HasField(message, field) || (options_.zeroes && !field->has_presence())) {
+      } else if (reflection->HasField(message, field) || (options_.zeroes && IsNumberWithoutPresence(field))) {
         out[field->json_name()] = WriteSingle(message, field, kSingular);
       }
     }

@@ -56,9 +56,9 @@ inline constexpr char kQuantityPattern[] =
 absl::Status FromJson(const nlohmann::json& json, UnknownFields unknown, google::protobuf::Message* message);
 
 struct ToJsonOptions {
-  // Also write scalars without presence that are zero, and empty lists: REST
-  // answers, where "totalRequests": 0 says something. Kubernetes documents are
-  // written without.
+  // Also write numbers and booleans without presence that are zero, and empty
+  // lists: REST answers, where "totalRequests": 0 says something. Kubernetes
+  // documents are written without.
   bool zeroes = false;
 };
 nlohmann::json ToJson(const google::protobuf::Message& message, ToJsonOptions options = {});

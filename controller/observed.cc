@@ -3,9 +3,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "common/proto_json.h"
 #include "common/status_macros.h"
-#include "controller/status.h"
+#include "kube/resources.h"
 
 namespace unmcp::controller {
 namespace {
@@ -46,31 +45,17 @@ std::string Ended(const Json& terminated) {
                       message.empty() ? "" : absl::StrCat(": ", message));
 }
 
-// spec and status by reflection, metadata by hand: the messages flatten it.
-template <class Resource>
-absl::StatusOr<Resource> Read(const kube::Object& object) {
-  Resource resource;
-  resource.set_uid(object.uid());
-  resource.set_name(object.name());
-  resource.set_namespace_(object.ns());
-  resource.set_resource_version(object.resource_version());
-  resource.set_generation(object.generation());
-  *resource.mutable_created_at() = ToTimestamp(Time(Member(object.json(), "metadata"), "creationTimestamp"));
-  UNMCP_RETURN_IF_ERROR(FromJson(object.spec(), UnknownFields::kIgnore, resource.mutable_spec()));
-  UNMCP_RETURN_IF_ERROR(FromJson(object.status(), UnknownFields::kIgnore, resource.mutable_status()));
-  return resource;
-}
-
 }  // namespace
 
 absl::StatusOr<v1::MCPServer> ReadServer(const kube::Object& object) {
-  UNMCP_ASSIGN_OR_RETURN(v1::MCPServer server, Read<v1::MCPServer>(object));
+  UNMCP_ASSIGN_OR_RETURN(v1::MCPServer server, kube::ReadServer(object));
+  // As the schema has it, for what was stored before there was one.
   if (server.spec().pool().empty()) server.mutable_spec()->set_pool("default");
   server.set_pool(server.spec().pool());
   return server;
 }
 
-absl::StatusOr<v1::MCPPool> ReadPool(const kube::Object& object) { return Read<v1::MCPPool>(object); }
+absl::StatusOr<v1::MCPPool> ReadPool(const kube::Object& object) { return kube::ReadPool(object); }
 
 absl::Time ReadTimeAnnotation(const kube::Object& object, const char* annotation) {
   absl::Time time;

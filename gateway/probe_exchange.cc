@@ -58,7 +58,7 @@ void ReadyExchange::OnRequest(std::string) {
                              metrics_ = 0;
                              const auto& controller = static_cast<const v1::OperatorMetrics&>(response).controller();
                              checks_["controller"] =
-                                 !status.ok()             ? absl::StrCat("unknown: ", status.error_message())
+                                 !status.ok()             ? absl::StrCat("not known: code ", static_cast<int>(status.error_code()), " ", status.error_message())
                                  : controller.connected() ? "ok"
                                                           : "not connected; nothing is started, stopped or changed";
                              OnAnswer();

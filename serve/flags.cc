@@ -172,6 +172,11 @@ void AddLogFlags(CLI::App* app, LogOptions* options) {
       });
 }
 
+void AddPodTemplateFlag(CLI::App* app, bool* allow) {
+  app->add_flag("--allow-pod-template", *allow,
+                "Take spec.podTemplate from clients of the API, which lets them run anything");
+}
+
 void AddAccessFlags(CLI::App* app, std::vector<std::string>* hosts, std::vector<std::string>* origins) {
   app->add_option("--allow-host", *hosts, "Another name that clients reach this by (Host); may be repeated")
       ->type_name("NAME")

@@ -58,6 +58,8 @@ void AddSocketFlag(CLI::App* app, const std::string& name, std::string* path, co
 void AddSocketsFlag(CLI::App* app, const std::string& name, std::vector<std::string>* paths, const std::string& what);
 // --log-level and --log-format.
 void AddLogFlags(CLI::App* app, LogOptions* options);
+// --allow-pod-template, of whoever serves the API.
+void AddPodTemplateFlag(CLI::App* app, bool* allow);
 // --allow-host and --allow-origin, of whoever serves HTTP.
 void AddAccessFlags(CLI::App* app, std::vector<std::string>* hosts, std::vector<std::string>* origins);
 
