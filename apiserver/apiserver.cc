@@ -102,6 +102,7 @@ class ApiServerImpl final : public ApiServer {
                                       },
                                       /*over_sockets=*/!options_.internal_socket.empty()})) {
     data_path_.set_state_service(&state_service_);
+    directory_.set_controller({.ns = options_.ns});
   }
 
   ~ApiServerImpl() override {

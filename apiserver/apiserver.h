@@ -43,6 +43,8 @@ class ApiServer {
     Random* random = nullptr;
     prometheus::Registry* registry = nullptr;
     std::string version;
+    // The namespace that is served; "" until a controller has said it.
+    std::string ns;
     std::string host;  // to bind for gRPC clients
     int port = 0;      // 0 picks a free one
     // For controllers and gateways in other processes, which only this user may

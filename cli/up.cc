@@ -56,6 +56,7 @@ class Up final : public Program {
                                                                      .random = Random::System(),
                                                                      .registry = &apiserver_registry_,
                                                                      .version = kVersion,
+                                                                     .ns = options_.ns,
                                                                      .host = options_.host,
                                                                      .port = options_.grpc_port}));
     UNMCP_ASSIGN_OR_RETURN(gateway_, GatewayPart::Create({.loop = &data_loop_,
@@ -71,11 +72,13 @@ class Up final : public Program {
   }
 
   absl::Status Start() override {
-    UNMCP_RETURN_IF_ERROR(controller_->Start({apiserver_->InternalChannel()}));
     data_loop_.Start();
+    // Before there is a controller: what ran before a restart is not to be
+    // started as it was declared then.
+    UNMCP_RETURN_IF_ERROR(ApplyManifests());
+    UNMCP_RETURN_IF_ERROR(controller_->Start({apiserver_->InternalChannel()}));
     started_ = true;
     ready_.Wait();
-    UNMCP_RETURN_IF_ERROR(ApplyManifests());
     UNMCP_RETURN_IF_ERROR(
         WriteEndpoints(options_.data_dir, {.grpc = ClientAddress(options_.host, apiserver_->port()),
                                            .http = "http://" + ClientAddress(options_.host, gateway_->port()),

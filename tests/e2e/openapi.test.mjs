@@ -349,7 +349,7 @@ test('start and stop take no body, or an empty object', async () => {
 });
 
 test('after all of this it serves', async () => {
-  assert.equal(unmcp.exited, undefined);
+  assert.ok(!unmcp.exited);
   assert.equal((await unmcp.get('/ready')).status, 200);
   const { json: list } = await unmcp.get('/api/v1/servers');
   assert.deepEqual(list.items.map(({ name }) => name).filter((name) => !name.startsWith('generated-')), ['fixture']);
