@@ -545,6 +545,10 @@ class HttpServerScript {
  public:
   void operator()(http::TestConnection& connection) {
     while (auto request = connection.Read()) {
+      {
+        MutexLock lock(&mutex_);
+        target_ = request->target;
+      }
       if (request->headers["x-key"] != "secret-value") {
         connection.Respond(401, "text/plain", absl::StrCat("not ", request->headers["x-key"]));
       } else if (request->method != "POST") {
@@ -558,6 +562,11 @@ class HttpServerScript {
 
   std::atomic<int> started{0}, ended{0};
   std::atomic<bool> forgetful{false};
+  // Of the last request.
+  std::string target() const {
+    MutexLock lock(&mutex_);
+    return target_;
+  }
 
  private:
   void OnMessage(http::TestConnection& connection, http::TestRequest& request) {
@@ -583,6 +592,9 @@ class HttpServerScript {
     }
     connection.Respond(200, "application/json", answer.dump(), "Mcp-Session-Id: s\r\n");
   }
+
+  mutable Mutex mutex_;
+  std::string target_ ABSL_GUARDED_BY(mutex_);
 };
 
 class ApiServerHttpTest : public ApiServerTest {
@@ -684,6 +696,17 @@ TEST_F(ApiServerHttpTest, WrongCredentialsAreReportedWithoutThem) {
   const v1::Discovery discovery = controller_->Next(v1::SyncResponse::kDiscovery).discovery();
   EXPECT_EQ(discovery.incarnation(), 2);
   EXPECT_EQ(discovery.error(), "");
+}
+
+TEST_F(ApiServerHttpTest, AUrlIsAskedForWithWhatItRefersTo) {
+  v1::PublishedServer published = Elsewhere(1, /*discovered=*/false);
+  v1::MCPServerSpec& spec = *published.mutable_effective_spec();
+  spec.set_url(absl::StrCat(spec.url(), "?token=$(TOKEN)"));
+  spec.add_env()->set_name("TOKEN");
+  spec.mutable_env(0)->set_value("t-1");
+  Connect(1, {published});
+  EXPECT_EQ(controller_->Next(v1::SyncResponse::kDiscovery).discovery().error(), "");
+  EXPECT_EQ(script_.target(), "/mcp?token=t-1");
 }
 
 TEST_F(ApiServerHttpTest, AServerElsewhereThatIsNotThereFailsItsCallers) {

@@ -188,12 +188,12 @@ class ResourceWriter::Write final : public std::enable_shared_from_this<Write> {
       const std::vector<std::string> before = absl::StrSplit(live_->annotation(kSecretValuesAnnotation), ',');
       named.insert(before.begin(), before.end());
     }
-    values_ = TakeSecretValues(&*spec_, named);
+    UNMCP_ASSIGN_OR_RETURN(values_, TakeSecretValues(&*spec_, named));
     size_t bytes = 0;
     for (const SecretValue& value : values_) bytes += value.key.size() + value.value.size();
     if (bytes <= kMaxSecretBytes) return absl::OkStatus();
     return absl::InvalidArgumentError(
-        "spec.env: the values that look secret are over 1 MiB together, which no Secret takes");
+        "spec: the values that look secret are over 1 MiB together, which no Secret takes");
   }
 
   static bool HoldsValues(const kube::Object& secret) {
@@ -203,9 +203,9 @@ class ResourceWriter::Write final : public std::enable_shared_from_this<Write> {
   absl::Status SecretsRefused(const absl::Status& status) const {
     if (!absl::IsPermissionDenied(status)) return status;
     return absl::PermissionDeniedError(absl::StrCat(
-        "spec: the value of ", values_.front().key,
-        " looks like a secret, and unmcp may not keep Secrets in this cluster: put it into a Secret yourself, and "
-        "refer to it with valueFrom.secretKeyRef"));
+        values_.front().path,
+        ": looks like a secret, and unmcp may not keep Secrets in this cluster: put it into a Secret yourself, and "
+        "refer to it with valueFrom.secretKeyRef of spec.env or spec.headers"));
   }
 
   void OnSecrets(absl::StatusOr<kube::ObjectList> secrets) {

@@ -5,7 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "apiserver/upstream_headers.h"
+#include "apiserver/upstream_access.h"
 #include "apiserver/upstream_http.h"
 #include "apiserver/upstream_sse.h"
 #include "apiserver/upstream_stdio.h"
@@ -219,7 +219,7 @@ void ServerRuntime::OnHandshakeFailed(absl::Status why) {
 }
 
 void ServerRuntime::ReportFailure(absl::string_view why) {
-  const std::string clean = WithoutValues(why, headers_);
+  const std::string clean = WithoutValues(why, access_);
   LOG(WARNING) << "server " << server().name() << ": " << clean;
   v1::Discovery discovery;
   discovery.set_server_uid(server().uid());
@@ -250,22 +250,22 @@ void ServerRuntime::Connect() {
     return;
   }
   connecting_ = true;
-  ResolveHeaders(options_.cluster, options_.loop, server().namespace_(), spec().headers(),
-                 [this, alive = alive_, attempt = attempt_](absl::StatusOr<http::Headers> headers) {
-                   if (*alive && attempt == attempt_) ConnectHttp(std::move(headers));
-                 });
+  ResolveAccess(options_.cluster, options_.loop, server().namespace_(), spec(),
+                [this, alive = alive_, attempt = attempt_](absl::StatusOr<ResolvedAccess> access) {
+                  if (*alive && attempt == attempt_) ConnectHttp(std::move(access));
+                });
 }
 
-void ServerRuntime::ConnectHttp(absl::StatusOr<http::Headers> headers) {
+void ServerRuntime::ConnectHttp(absl::StatusOr<ResolvedAccess> access) {
   connecting_ = false;
+  if (!access.ok()) return Ended(access.status());
+  access_ = *std::move(access);
   absl::StatusOr<std::string> url = Url();
-  if (!headers.ok()) return Ended(headers.status());
   if (!url.ok()) return Ended(url.status());
-  headers_ = *std::move(headers);
   HttpEndpoint endpoint{.loop = options_.loop,
                         .client = options_.http,
                         .url = *std::move(url),
-                        .headers = headers_,
+                        .headers = access_.headers,
                         .direct = !elsewhere(),
                         // One that runs elsewhere is there or not.
                         .patience = elsewhere() ? absl::ZeroDuration() : StartupTimeout() - kBeforeTimeout,
@@ -278,7 +278,7 @@ void ServerRuntime::ConnectHttp(absl::StatusOr<http::Headers> headers) {
 }
 
 absl::StatusOr<std::string> ServerRuntime::Url() const {
-  if (elsewhere()) return spec().url();
+  if (elsewhere()) return access_.url;
   const v1::Transport& transport = spec().transport();
   if (!transport.has_port()) {
     return absl::FailedPreconditionError(
@@ -312,7 +312,7 @@ void ServerRuntime::OnClosed(absl::Status why) {
 }
 
 void ServerRuntime::Ended(absl::Status why) {
-  why = absl::Status(why.code(), WithoutValues(why.message(), headers_));
+  why = absl::Status(why.code(), WithoutValues(why.message(), access_));
   ++attempt_;
   idle_timer_.Cancel();
   spent_ = over_stdio_ || draining_;

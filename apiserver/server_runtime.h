@@ -11,6 +11,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "apiserver/upstream.h"
+#include "apiserver/upstream_access.h"
 #include "common/event_loop.h"
 #include "common/random.h"
 #include "http/http_client.h"
@@ -94,7 +95,7 @@ class ServerRuntime final : public session::SharedHub::Host, public Upstream::Ha
   bool Routed() const;
 
   void Connect();
-  void ConnectHttp(absl::StatusOr<http::Headers> headers);
+  void ConnectHttp(absl::StatusOr<ResolvedAccess> access);
   // Where an HTTP server is.
   absl::StatusOr<std::string> Url() const;
   // The upstream has gone, by itself.
@@ -120,13 +121,13 @@ class ServerRuntime final : public session::SharedHub::Host, public Upstream::Ha
   // It is not to be connected to again: it ends, or has ended.
   bool spent_ = false;
   uint64_t attempt_ = 0;  // what belongs to an older Connect is ignored
-  bool connecting_ = false;  // reading the headers' values
+  bool connecting_ = false;  // reading what Secrets hold
   bool over_stdio_ = false;  // how this life is spoken to
   std::unique_ptr<Upstream> upstream_;
   std::vector<std::unique_ptr<Upstream>> ended_;  // destroyed in the loop's next turn
   bool open_ = false;                             // the hub knows of it
   bool handshaken_ = false;
-  http::Headers headers_;   // that go to it: their values are secrets
+  ResolvedAccess access_;   // what goes to it: its values are secrets
   bool counting_tools_ = false;
   // What this life's discovery brought: said again to a controller that comes
   // later, since one that has missed it would start the server once more.

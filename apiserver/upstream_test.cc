@@ -12,7 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "apiserver/upstream_headers.h"
+#include "apiserver/upstream_access.h"
 #include "apiserver/upstream_sse.h"
 #include "apiserver/upstream_streamable.h"
 #include "common/event_loop.h"
@@ -589,20 +589,40 @@ class FakeCluster final : public kube::Cluster {
   std::map<std::string, json> objects;
 };
 
-class HeadersTest : public UpstreamTest {
+class AccessTest : public UpstreamTest {
  protected:
-  absl::StatusOr<http::Headers> Resolve(const std::vector<v1::HttpHeader>& headers) {
-    google::protobuf::RepeatedPtrField<v1::HttpHeader> list(headers.begin(), headers.end());
+  absl::StatusOr<ResolvedAccess> Access(const v1::MCPServerSpec& spec) {
     Notification done;
-    absl::StatusOr<http::Headers> result;
+    absl::StatusOr<ResolvedAccess> result;
     Run([&] {
-      ResolveHeaders(&cluster_, &loop_, "ns", list, [&](absl::StatusOr<http::Headers> answer) {
+      ResolveAccess(&cluster_, &loop_, "ns", spec, [&](absl::StatusOr<ResolvedAccess> answer) {
         result = std::move(answer);
         done.Notify();
       });
     });
     done.Wait();
     return result;
+  }
+  absl::StatusOr<http::Headers> Resolve(const std::vector<v1::HttpHeader>& headers) {
+    v1::MCPServerSpec spec;
+    spec.mutable_headers()->Add(headers.begin(), headers.end());
+    auto access = Access(spec);
+    if (!access.ok()) return access.status();
+    return access->headers;
+  }
+  // The address with TOKEN from the Secret "s"; BASE is in the spec itself.
+  absl::StatusOr<ResolvedAccess> Url(const std::string& url, const std::string& key, bool optional = false) {
+    v1::MCPServerSpec spec;
+    spec.set_url(url);
+    spec.add_env()->set_name("OTHER");
+    spec.mutable_env(0)->mutable_value_from()->mutable_secret_key_ref()->set_name("not-needed");
+    v1::EnvVar& token = *spec.add_env();
+    token.set_name("TOKEN");
+    *token.mutable_value_from() = FromSecret(key, optional).value_from();
+    v1::EnvVar& query = *spec.add_env();
+    query.set_name("QUERY");
+    query.set_value("t=$(TOKEN)&$$x");
+    return Access(spec);
   }
   static v1::HttpHeader Literal(const std::string& name, const std::string& value) {
     v1::HttpHeader header;
@@ -623,7 +643,7 @@ class HeadersTest : public UpstreamTest {
   FakeCluster cluster_;
 };
 
-TEST_F(HeadersTest, ValuesAreReadFromSecretsAndConfigMaps) {
+TEST_F(AccessTest, ValuesAreReadFromSecretsAndConfigMaps) {
   cluster_.objects["Secret/ns/s"] = {{"data", {{"token", "QmVhcmVyIGFiYwo="}}}};  // "Bearer abc\n"
   cluster_.objects["ConfigMap/ns/c"] = {{"data", {{"region", "eu"}}}};
   v1::HttpHeader map;
@@ -635,7 +655,7 @@ TEST_F(HeadersTest, ValuesAreReadFromSecretsAndConfigMaps) {
   EXPECT_EQ(*headers, (http::Headers{{"X-A", "1"}, {"Authorization", "Bearer abc"}, {"X-Region", "eu"}}));
 }
 
-TEST_F(HeadersTest, WhatIsMissingIsNamedByItsField) {
+TEST_F(AccessTest, WhatIsMissingIsNamedByItsField) {
   const auto absent = Resolve({Literal("X-A", "1"), FromSecret("token")});
   EXPECT_EQ(absent.status().message(),
             "spec.headers[1].valueFrom.secretKeyRef: there is no Secret \"s\" in namespace ns");
@@ -646,9 +666,23 @@ TEST_F(HeadersTest, WhatIsMissingIsNamedByItsField) {
   EXPECT_TRUE(absl::StrContains(Resolve({Literal("content-Length", "7")}).status().message(), "spec.headers[0].name"));
 }
 
+TEST_F(AccessTest, AUrlRefersToVariables) {
+  cluster_.objects["Secret/ns/s"] = {{"data", {{"token", "YSUyMGJjZGVmCg=="}, {"spaces", "YSBi"}}}};  // "a%20bcdef\n", "a b"
+  const auto access = Url("https://x/$(TOKEN)/mcp?$(QUERY)&$$(TOKEN)", "token");
+  ASSERT_TRUE(access.ok()) << access.status();
+  EXPECT_EQ(access->url, "https://x/a%20bcdef/mcp?t=a%20bcdef&$x&$(TOKEN)");
+  EXPECT_EQ(WithoutValues("no https://x/a%20bcdef/", *access), "no https://x/***/");
+
+  EXPECT_EQ(Url("https://x/?t=$(TOKEN)", "none").status().message(),
+            "spec.env[1].valueFrom.secretKeyRef: Secret \"s\" has no key \"none\"");
+  EXPECT_EQ(Url("https://x/?t=$(TOKEN)", "none", /*optional=*/true)->url, "https://x/?t=");
+  EXPECT_EQ(Url("https://x/?t=$(TOKEN)", "spaces").status().message(),
+            "spec.env[1]: the value has characters that a URL cannot have; percent-encode them");
+}
+
 TEST(WithoutValues, NoValueIsLeftInAText) {
-  const http::Headers headers = {{"Authorization", "Bearer abcdefgh"}, {"X", "on"}};
-  EXPECT_EQ(WithoutValues("no \"Bearer abcdefgh\", abcdefgh is on", headers), "no \"***\", *** is on");
+  const ResolvedAccess access{.headers = {{"Authorization", "Bearer abcdefgh"}, {"X", "on"}}};
+  EXPECT_EQ(WithoutValues("no \"Bearer abcdefgh\", abcdefgh is on", access), "no \"***\", *** is on");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/proto_json.h"
+#include "common/references.h"
 #include "common/status_macros.h"
 
 namespace unmcp {
@@ -120,21 +121,53 @@ bool SpeaksHttp(const v1::Transport& transport) {
   return transport.type() == "sse" || transport.type() == "streamable-http";
 }
 
-// "https://user:password@host/": what is before the host.
-bool HasCredentials(absl::string_view url) {
+// Of "https://host/path": what tells the host, and a user.
+absl::string_view Authority(absl::string_view url) {
   const size_t begin = url.find("://");
-  if (begin == absl::string_view::npos) return false;
+  if (begin == absl::string_view::npos) return "";
   url.remove_prefix(begin + 3);
-  return absl::StrContains(url.substr(0, url.find_first_of("/?#")), '@');
+  return url.substr(0, url.find_first_of("/?#"));
+}
+
+// Before the declared rules: their errors repeat a value that is wrong, and a
+// URL may have a secret in its query.
+absl::Status CheckUrlText(const std::string& url) {
+  if (url.empty()) return absl::OkStatus();
+  const bool http = absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://");
+  if (!http || Authority(url).empty()) return Broken("spec.url", "must begin with http:// or https:// and a host");
+  if (absl::StrContains(url, ' ')) return Broken("spec.url", "must not contain a space; write %20");
+  return absl::OkStatus();
+}
+
+// $(NAME) in the url.
+absl::Status CheckUrlReferences(const v1::MCPServerSpec& spec) {
+  if (!ReferencesIn(Authority(spec.url())).empty()) {
+    return Broken("spec.url", "may refer to variables, $(NAME), after its host only");
+  }
+  const auto variables = VariablesOfUrl(spec);
+  for (const std::string& name : ReferencesIn(spec.url())) {
+    if (std::any_of(variables.begin(), variables.end(), [&](const auto* v) { return v->name() == name; })) continue;
+    return Broken("spec.url", absl::StrCat("refers to $(", name, "), and spec.env has no ", name,
+                                           ": add it, or write $$( for the characters themselves"));
+  }
+  for (int i = 0; i < spec.env_size(); ++i) {
+    if (!spec.env(i).value_from().has_field_ref()) continue;
+    if (std::find(variables.begin(), variables.end(), &spec.env(i)) == variables.end()) continue;
+    return Broken(absl::StrCat("spec.env[", i, "].valueFrom.fieldRef"),
+                  "spec.url refers to it, and a server that runs elsewhere has no Pod; use secretKeyRef, "
+                  "configMapKeyRef or value");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckUrl(const v1::MCPServerSpec& spec) {
   if (spec.url().empty()) return absl::OkStatus();
-  if (HasCredentials(spec.url())) {
+  if (absl::StrContains(Authority(spec.url()), '@')) {
     return Broken("spec.url",
                   "must not contain a user or password, which everybody who reads the server would see; put them "
                   "into spec.headers (Authorization), whose values are kept secret");
   }
+  UNMCP_RETURN_IF_ERROR(CheckUrlReferences(spec));
   const char* other = !spec.image().empty() ? "image" : spec.command_size() > 0 ? "command" : "args";
   if (spec.image().empty() && spec.command_size() == 0 && spec.args_size() == 0) return absl::OkStatus();
   return Broken("spec.url", absl::StrCat("cannot be given together with spec.", other,
@@ -164,6 +197,7 @@ absl::Status CheckTransport(const v1::MCPServerSpec& spec) {
 
 absl::Status ValidateServerSpec(const v1::MCPServerSpec& spec) {
   UNMCP_RETURN_IF_ERROR(CheckHeaderValues(spec.headers(), "spec.headers"));
+  UNMCP_RETURN_IF_ERROR(CheckUrlText(spec.url()));
   UNMCP_RETURN_IF_ERROR(ValidateFields(spec));
   UNMCP_RETURN_IF_ERROR(CheckUrl(spec));
   UNMCP_RETURN_IF_ERROR(CheckTransport(spec));

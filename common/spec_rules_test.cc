@@ -60,6 +60,19 @@ TEST(SpecRules, AServerWithAUrlIsNotStarted) {
   EXPECT_THAT(ServerError(R"({"url":"http://a","transport":{"path":"/x"}})"), StartsWith("spec.transport.path: "));
 }
 
+TEST(SpecRules, AUrlRefersToVariablesThatThereAre) {
+  EXPECT_TRUE(ValidateServerSpec(Read<v1::MCPServerSpec>(
+                                     R"json({"url":"https://a/m?k=$(KEY)&x=$$(Y)&z=$(a%20b)","env":[{"name":"KEY",
+                                             "valueFrom":{"secretKeyRef":{"name":"s","key":"k"}}}]})json"))
+                  .ok());
+  EXPECT_THAT(ServerError(R"json({"url":"https://a/m?k=$(KEY)"})json"), StartsWith("spec.url: refers to $(KEY)"));
+  EXPECT_THAT(ServerError(R"json({"url":"https://$(H)/m","env":[{"name":"H","value":"h"}]})json"),
+              StartsWith("spec.url: may refer to variables, $(NAME), after its host only"));
+  EXPECT_THAT(ServerError(R"json({"url":"https://a/$(P)","env":[{"name":"P","valueFrom":{"fieldRef":
+                                  {"fieldPath":"metadata.name"}}}]})json"),
+              StartsWith("spec.env[0].valueFrom.fieldRef: spec.url refers to it"));
+}
+
 TEST(SpecRules, AServerThatListensNeedsItsPort) {
   EXPECT_THAT(ServerError(R"({"command":["x"],"transport":{"type":"sse"}})"),
               StartsWith("spec.transport.port: is required for the type sse"));
@@ -91,6 +104,10 @@ TEST(SpecRules, ErrorsDoNotRepeatWhatMayBeSecret) {
   const std::string url = ServerError(R"({"url":"https://me:hush@example.com/mcp"})");
   EXPECT_THAT(url, StartsWith("spec.url: must not contain a user"));
   EXPECT_THAT(url, testing::Not(HasSubstr("hush")));
+  EXPECT_EQ(ServerError(R"({"url":"https://example.com/mcp?token=hush x"})"),
+            "spec.url: must not contain a space; write %20");
+  EXPECT_EQ(ServerError(R"({"url":"ftp://example.com/?token=hush"})"),
+            "spec.url: must begin with http:// or https:// and a host");
   EXPECT_TRUE(ValidateServerSpec(Read<v1::MCPServerSpec>(R"({"url":"https://example.com/@me"})")).ok());
 }
 

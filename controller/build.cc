@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/proto_json.h"
+#include "common/references.h"
 #include "controller/effective_spec.h"
 #include "controller/observed.h"
 #include "controller/pod_template.h"
@@ -81,7 +82,9 @@ Json HashedPart(const v1::MCPServerSpec& spec) {
   if (!RunsElsewhere(spec)) return {{"pod", PodTemplate(spec)}, {"transport", transport}};
   Json headers = Json::array();
   for (const v1::HttpHeader& header : spec.headers()) headers.push_back(ToJson(header));
-  return {{"url", spec.url()}, {"transport", transport}, {"headers", std::move(headers)}};
+  Json part = {{"url", spec.url()}, {"transport", transport}, {"headers", std::move(headers)}};
+  for (const v1::EnvVar* variable : VariablesOfUrl(spec)) part["env"].push_back(ToJson(*variable));
+  return part;
 }
 
 }  // namespace

@@ -122,6 +122,8 @@ TEST(SpecHash, OfAServerElsewhereIsOfTheWayToIt) {
   EXPECT_NE(Hash({{"url", "http://b"}}), hash);
   EXPECT_NE(Hash({{"url", "http://a"}, {"headers", {{{"name", "A"}, {"value", "b"}}}}}), hash);
   EXPECT_NE(Hash({{"url", "http://a"}, {"transport", {{"type", "sse"}}}}), hash);
+  EXPECT_NE(Hash({{"url", "http://a/$(A)"}, {"env", {{{"name", "A"}, {"value", "1"}}}}}),
+            Hash({{"url", "http://a/$(A)"}, {"env", {{{"name", "A"}, {"value", "2"}}}}}));
 }
 
 TEST(BuildService, HasThePortOfAServerThatListens) {

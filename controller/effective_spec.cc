@@ -4,10 +4,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/proto_json.h"
+#include "common/references.h"
 #include "common/spec_rules.h"
 #include "common/status_macros.h"
 #include "controller/build.h"
@@ -109,7 +111,11 @@ void FillTransport(v1::MCPServerSpec* spec) {
 // What the server itself sets and nothing reads.
 std::string UnusedFields(const v1::MCPServerSpec& own, const v1::MCPServerSpec& effective, bool runs_images) {
   std::vector<std::string> process, http, all;
-  if (own.env_size() > 0) process.push_back("spec.env");
+  const std::vector<const v1::EnvVar*> in_url = VariablesOfUrl(own);
+  if (in_url.empty() && own.env_size() > 0) process.push_back("spec.env");
+  for (int i = 0; i < own.env_size() && !in_url.empty(); ++i) {
+    if (!absl::c_linear_search(in_url, &own.env(i))) process.push_back(absl::StrCat("spec.env[", i, "]"));
+  }
   if (own.has_resources()) process.push_back("spec.resources");
   if (own.has_pod_template()) process.push_back("spec.podTemplate");
   if (own.headers_size() > 0) http.push_back("spec.headers");

@@ -166,6 +166,9 @@ TEST(Declare, NamesFieldsThatDoNothing) {
   EXPECT_EQ(Declared({{"command", {"x"}}}).unused, "");
   EXPECT_NE(Declared({{"url", "http://a"}, {"env", {{{"name", "A"}}}}}).unused.find("spec.env not used"),
             std::string::npos);
+  const Json in_url = {{{"name", "A"}, {"value", "a"}}, {{"name", "B"}}};
+  const std::string unused = Declared({{"url", "http://a/$(A)"}, {"env", in_url}}).unused;
+  EXPECT_EQ(unused.find("spec.env[1] not used"), 0u) << unused;
   EXPECT_NE(Declared({{"command", {"x"}}, {"headers", {{{"name", "A"}}}}}).unused.find("spec.headers not used"),
             std::string::npos);
   const Json both = {{"command", {"x"}}, {"image", "i"}};

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "common/references.h"
 
 namespace unmcp::kube {
 namespace {
@@ -30,29 +31,11 @@ const Json& List(const Json& object, const char* key) {
   return it != object.end() && it->is_array() ? *it : *none;
 }
 
-// $(NAME) and $$. What names no variable stays as it is.
 std::string Expand(absl::string_view text, const Variables& variables) {
-  std::string result;
-  while (true) {
-    const size_t dollar = text.find('$');
-    result.append(text.data(), dollar == absl::string_view::npos ? text.size() : dollar);
-    if (dollar == absl::string_view::npos) return result;
-    text.remove_prefix(dollar);
-    if (absl::ConsumePrefix(&text, "$$")) {
-      result += '$';
-      continue;
-    }
-    const size_t close = text.substr(0, 2) == "$(" ? text.find(')') : absl::string_view::npos;
-    auto variable = variables.end();
-    if (close != absl::string_view::npos) variable = variables.find(std::string(text.substr(2, close - 2)));
-    if (variable == variables.end()) {
-      result += '$';
-      text.remove_prefix(1);
-    } else {
-      result += variable->second;
-      text.remove_prefix(close + 1);
-    }
-  }
+  return ExpandReferences(text, [&](absl::string_view name) -> std::optional<std::string> {
+    auto variable = variables.find(std::string(name));
+    return variable == variables.end() ? std::nullopt : std::optional(variable->second);
+  });
 }
 
 // The fields that Kubernetes offers to containers. Everything runs on this

@@ -1,7 +1,9 @@
-#include "apiserver/upstream_headers.h"
+#include "apiserver/upstream_access.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/references.h"
 
 namespace unmcp::apiserver {
 namespace {
@@ -25,37 +28,88 @@ constexpr absl::string_view kOurs[] = {
 // Shorter values are no secrets, and stand in too many words.
 constexpr size_t kMinSecretBytes = 6;
 
+// A header, or a variable that the url refers to.
+struct Item {
+  std::string path;  // "spec.headers[0]"
+  bool is_header;
+  std::string name;
+  std::string value;
+  std::optional<v1::ValueSource> source;
+};
+
+template <class Entry>
+Item ItemOf(std::string path, bool is_header, const Entry& entry) {
+  Item item{std::move(path), is_header, entry.name(), entry.value(), std::nullopt};
+  if (entry.has_value_from()) item.source = entry.value_from();
+  return item;
+}
+
+std::vector<Item> ItemsOf(const v1::MCPServerSpec& spec) {
+  std::vector<Item> items;
+  for (int i = 0; i < spec.headers_size(); ++i) {
+    items.push_back(ItemOf(absl::StrCat("spec.headers[", i, "]"), true, spec.headers(i)));
+  }
+  const std::vector<const v1::EnvVar*> variables = VariablesOfUrl(spec);
+  for (int i = 0; i < spec.env_size(); ++i) {
+    if (std::find(variables.begin(), variables.end(), &spec.env(i)) == variables.end()) continue;
+    items.push_back(ItemOf(absl::StrCat("spec.env[", i, "]"), false, spec.env(i)));
+  }
+  return items;
+}
+
 class Resolver : public std::enable_shared_from_this<Resolver> {
  public:
-  Resolver(kube::Cluster* cluster, EventLoop* loop, std::string ns, std::vector<v1::HttpHeader> headers,
-           absl::AnyInvocable<void(absl::StatusOr<http::Headers>)> done)
-      : cluster_(cluster), loop_(loop), ns_(std::move(ns)), headers_(std::move(headers)), done_(std::move(done)) {}
+  Resolver(kube::Cluster* cluster, EventLoop* loop, std::string ns, const v1::MCPServerSpec& spec,
+           absl::AnyInvocable<void(absl::StatusOr<ResolvedAccess>)> done)
+      : cluster_(cluster),
+        loop_(loop),
+        ns_(std::move(ns)),
+        items_(ItemsOf(spec)),
+        url_(spec.url()),
+        done_(std::move(done)) {}
 
   void Next() {
-    while (at_ < headers_.size()) {
-      const v1::HttpHeader& header = headers_[at_];
-      if (std::count(std::begin(kOurs), std::end(kOurs), absl::AsciiStrToLower(header.name())) > 0) {
-        return Fail(absl::StrCat(Path(), ".name: ", header.name(), " is set by unmcp itself; leave it out"));
+    while (at_ < items_.size()) {
+      const Item& item = items_[at_];
+      if (item.is_header && std::count(std::begin(kOurs), std::end(kOurs), absl::AsciiStrToLower(item.name)) > 0) {
+        return Fail(absl::StrCat(item.path, ".name: ", item.name, " is set by unmcp itself; leave it out"));
       }
-      if (header.has_value_from()) return Fetch(header.value_from());
-      if (!Add(header.value())) return;
+      if (item.source) return Fetch(*item.source);
+      if (!Add(item.is_header ? item.value : Expand(item.value))) return;
     }
+    result_.url = Expand(url_);
     done_(std::move(result_));
   }
 
  private:
-  std::string Path() const { return absl::StrCat("spec.headers[", at_, "]"); }
+  const std::string& Path() const { return items_[at_].path; }
   void Fail(std::string why) { done_(absl::FailedPreconditionError(std::move(why))); }
+  std::string Expand(absl::string_view text) const {
+    return ExpandReferences(text, [this](absl::string_view name) -> std::optional<std::string> {
+      auto variable = variables_.find(std::string(name));
+      return variable == variables_.end() ? std::nullopt : std::optional(variable->second);
+    });
+  }
 
   // False: it has failed.
   bool Add(absl::string_view value) {
     // A Secret made from a file ends with a newline, which means nothing here.
     value = absl::StripAsciiWhitespace(value);
-    if (value.find_first_of(absl::string_view("\r\n\0", 3)) != absl::string_view::npos) {
-      Fail(absl::StrCat(Path(), ": the value has several lines; a header has one"));
-      return false;
+    const Item& item = items_[at_];
+    if (item.is_header) {
+      if (value.find_first_of(absl::string_view("\r\n\0", 3)) != absl::string_view::npos) {
+        Fail(absl::StrCat(Path(), ": the value has several lines; a header has one"));
+        return false;
+      }
+      result_.headers.emplace_back(item.name, std::string(value));
+    } else {
+      if (!std::all_of(value.begin(), value.end(), [](unsigned char c) { return absl::ascii_isgraph(c); })) {
+        Fail(absl::StrCat(Path(), ": the value has characters that a URL cannot have; percent-encode them"));
+        return false;
+      }
+      if (item.source) result_.url_values.emplace_back(value);
+      variables_[item.name] = std::string(value);
     }
-    result_.emplace_back(headers_[at_].name(), std::string(value));
     ++at_;
     return true;
   }
@@ -92,6 +146,7 @@ class Resolver : public std::enable_shared_from_this<Resolver> {
         return Fail(object.ok() ? absl::StrCat(path, ": ", what, " has no key \"", ref.key(), "\"")
                                 : absl::StrCat(path, ": there is no ", what, " in namespace ", ns_));
       }
+      if (!items_[at_].is_header) variables_[items_[at_].name] = "";
       ++at_;
       return Next();
     }
@@ -107,25 +162,28 @@ class Resolver : public std::enable_shared_from_this<Resolver> {
   kube::Cluster* const cluster_;
   EventLoop* const loop_;
   const std::string ns_;
-  const std::vector<v1::HttpHeader> headers_;
-  absl::AnyInvocable<void(absl::StatusOr<http::Headers>)> done_;
+  const std::vector<Item> items_;
+  const std::string url_;
+  absl::AnyInvocable<void(absl::StatusOr<ResolvedAccess>)> done_;
   size_t at_ = 0;
-  http::Headers result_;
+  std::map<std::string, std::string> variables_;
+  ResolvedAccess result_;
 };
 
 }  // namespace
 
-void ResolveHeaders(kube::Cluster* cluster, EventLoop* loop, const std::string& ns,
-                    const google::protobuf::RepeatedPtrField<v1::HttpHeader>& headers,
-                    absl::AnyInvocable<void(absl::StatusOr<http::Headers>)> done) {
-  auto resolver = std::make_shared<Resolver>(
-      cluster, loop, ns, std::vector<v1::HttpHeader>(headers.begin(), headers.end()), std::move(done));
+void ResolveAccess(kube::Cluster* cluster, EventLoop* loop, const std::string& ns, const v1::MCPServerSpec& spec,
+                   absl::AnyInvocable<void(absl::StatusOr<ResolvedAccess>)> done) {
+  auto resolver = std::make_shared<Resolver>(cluster, loop, ns, spec, std::move(done));
   loop->Post([resolver] { resolver->Next(); });
 }
 
-std::string WithoutValues(absl::string_view text, const http::Headers& headers) {
+std::string WithoutValues(absl::string_view text, const ResolvedAccess& access) {
   std::vector<std::string> secrets;
-  for (const auto& [name, value] : headers) {
+  for (const std::string& value : access.url_values) {
+    if (value.size() >= kMinSecretBytes) secrets.push_back(value);
+  }
+  for (const auto& [name, value] : access.headers) {
     // "Bearer abc" is a secret, and so is its last word.
     const size_t space = value.rfind(' ');
     for (const std::string& secret : {value, space == std::string::npos ? value : value.substr(space + 1)}) {
