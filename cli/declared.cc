@@ -7,7 +7,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -27,6 +29,23 @@ constexpr char kStars[] = "***";
 std::optional<std::string> Variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+// As the apiserver will keep it, with stars in place of what goes into a Secret.
+template <class Message>
+void HideSecrets(const kube::Object& object, nlohmann::json* spec) {
+  Message message;
+  if (!FromJson(*spec, UnknownFields::kIgnore, &message).ok()) return void(*spec = kStars);
+  apiserver::Spec taken = std::move(message);
+  const std::set<std::string> named = absl::StrSplit(object.annotation(kSecretValuesAnnotation), ',');
+  const auto values = apiserver::TakeSecretValues(&taken, named);
+  if (!values.ok()) return void(*spec = kStars);
+  nlohmann::json hidden = ToJson(std::get<Message>(taken));
+  nlohmann::json& lists = std::is_same_v<Message, v1::MCPPoolSpec> ? hidden["serverDefaults"] : hidden;
+  for (const apiserver::SecretValue& value : *values) {
+    lists[value.is_header ? "headers" : "env"][value.index]["value"] = kStars;
+  }
+  if (!values->empty()) *spec = std::move(hidden);
 }
 
 }  // namespace
@@ -72,17 +91,9 @@ nlohmann::json WithoutSecrets(const kube::Object& object) {
     if (object.kind() != kube::SecretKind().kind || !json.contains(data)) continue;
     for (auto& value : json[data]) value = kStars;
   }
-  const std::set<std::string> named = absl::StrSplit(object.annotation(kSecretValuesAnnotation), ',');
-  for (const char* list : {"env", "headers"}) {
-    if (!json.contains("spec") || !json["spec"].contains(list)) continue;
-    for (auto& entry : json["spec"][list]) {
-      const std::string name = entry["name"];
-      if (!entry.contains("value")) continue;
-      if (named.contains(absl::StrCat(list, "/", name)) || apiserver::LooksSecret(name, entry["value"].get<std::string>())) {
-        entry["value"] = kStars;
-      }
-    }
-  }
+  if (!json.contains("spec")) return json;
+  if (object.kind() == kube::MCPServerKind().kind) HideSecrets<v1::MCPServerSpec>(object, &json["spec"]);
+  if (object.kind() == kube::MCPPoolKind().kind) HideSecrets<v1::MCPPoolSpec>(object, &json["spec"]);
   return json;
 }
 

@@ -18,8 +18,8 @@ inline constexpr char kStoppedAtAnnotation[] = "unmcp.dev/stopped-at";
 inline constexpr char kStoppedByAnnotation[] = "unmcp.dev/stopped-by";
 
 // On an MCPServer: values that are secrets though they do not look like it,
-// "env/NAME" and "headers/NAME", separated by commas. The apiserver keeps them
-// in a Secret.
+// "env/NAME", "headers/NAME", "args/INDEX" and "url" (what follows its host),
+// separated by commas. The apiserver keeps them in a Secret.
 inline constexpr char kSecretValuesAnnotation[] = "unmcp.dev/secret-values";
 
 // RFC 3339 in UTC, always with three digits of a second: "2025-05-02T10:15:30.042Z".

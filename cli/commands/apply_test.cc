@@ -94,13 +94,22 @@ TEST_F(ApplyTest, ADryRunShowsNoSecrets) {
   options.dry_run = true;
   options.inputs = {"key=k-1"};
   EXPECT_TRUE(Apply(R"({"inputs":[{"id":"key","type":"promptString","password":true}],
-                        "servers":{"a":{"command":"x","env":{"A":"${input:key}","API_TOKEN":"t-2","B":"shown"}}}})",
+                        "servers":{"a":{"command":"x","args":["--token=t-3","--word=${input:key}"],
+                                         "env":{"A":"${input:key}","API_TOKEN":"t-2","B":"shown"}}}})",
                     options)
                   .ok());
   EXPECT_TRUE(applied_.empty());
   EXPECT_THAT(test_.out.str(), HasSubstr("value: shown"));
   EXPECT_THAT(test_.out.str(), Not(HasSubstr("k-1")));
   EXPECT_THAT(test_.out.str(), Not(HasSubstr("t-2")));
+  EXPECT_THAT(test_.out.str(), Not(HasSubstr("t-3")));
+  EXPECT_THAT(test_.out.str(), HasSubstr("--token=$(UNMCP_ARG_0)"));
+  test_.out.str("");
+  EXPECT_TRUE(Apply("apiVersion: unmcp.dev/v1\nkind: MCPPool\nmetadata: {name: p}\n"
+                    "spec: {serverDefaults: {env: [{name: API_KEY, value: hidden}]}}\n",
+                    options)
+                  .ok());
+  EXPECT_THAT(test_.out.str(), Not(HasSubstr("hidden")));
   test_.out.str("");
   EXPECT_TRUE(Apply("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: hidden}\n", options).ok());
   EXPECT_THAT(test_.out.str(), Not(HasSubstr("hidden")));

@@ -14,10 +14,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/annotations.h"
 #include "common/proto_json.h"
+#include "common/references.h"
 #include "common/status_macros.h"
 
 namespace unmcp {
@@ -68,9 +68,6 @@ std::string ProjectOf(const std::string& path) {
   const std::string name = folder.filename();
   return absl::StartsWith(name, ".") ? folder.parent_path() : folder;
 }
-
-// Kubernetes replaces $(NAME) in commands and arguments, and $$ by $.
-std::string Literal(const std::string& text) { return absl::StrReplaceAll(text, {{"$$", "$$$$"}, {"$(", "$$("}}); }
 
 // Values may be numbers and booleans in JSON; a process only has text.
 absl::StatusOr<std::string> TextOf(const Json& value, const std::string& path) {
@@ -147,7 +144,7 @@ class Importer {
     if (!value.is_string() || value == "") return Invalid(path, "must be the name of a program");
     UNMCP_ASSIGN_OR_RETURN(const std::string command, ExpandHere(value, path, nullptr));
     // "~" is the shell's, and there is none.
-    spec_["command"] = {Literal(absl::StartsWith(command, "~/") ? placeholders_.home + command.substr(1) : command)};
+    spec_["command"] = {EscapeReferences(absl::StartsWith(command, "~/") ? placeholders_.home + command.substr(1) : command)};
     return absl::OkStatus();
   }
 
@@ -158,14 +155,8 @@ class Importer {
       UNMCP_ASSIGN_OR_RETURN(const std::string raw, TextOf(value[i], at));
       bool secret = false;
       UNMCP_ASSIGN_OR_RETURN(const std::string text, ExpandHere(raw, at, &secret));
-      if (!secret) {
-        spec_["args"].push_back(Literal(text));
-        continue;
-      }
-      // It goes by way of the environment, whose values can be kept apart.
-      const std::string variable = absl::StrCat("UNMCP_ARG_", i);
-      AddEnv(variable, text, true);
-      spec_["args"].push_back(absl::StrCat("$(", variable, ")"));
+      spec_["args"].push_back(EscapeReferences(text));
+      if (secret) secrets_.insert(absl::StrCat("args/", i));
     }
     return absl::OkStatus();
   }
@@ -178,7 +169,7 @@ class Importer {
       UNMCP_ASSIGN_OR_RETURN(const std::string raw, TextOf(each, at));
       bool secret = false;
       UNMCP_ASSIGN_OR_RETURN(const std::string text, ExpandHere(raw, at, &secret));
-      AddEnv(name, Literal(text), secret);
+      AddEnv(name, EscapeReferences(text), secret);
     }
     return absl::OkStatus();
   }
@@ -209,7 +200,7 @@ class Importer {
         text = text.substr(1, text.size() - 2);
       }
       const std::string name(absl::StripAsciiWhitespace(rest.substr(0, equals)));
-      if (!HasEnv(name)) AddEnv(name, Literal(std::string(text)), false);
+      if (!HasEnv(name)) AddEnv(name, EscapeReferences(std::string(text)), false);
     }
     return absl::OkStatus();
   }
@@ -226,12 +217,14 @@ class Importer {
 
   absl::Status ImportUrl(const std::string& key, const Json& value, const std::string& path) {
     if (!value.is_string()) return Invalid(path, "must be a URL");
+    const std::string raw = value;
+    const size_t scheme = raw.find("://");
+    const size_t host_end = scheme == std::string::npos ? scheme : raw.find_first_of("/?", scheme + 3);
+    UNMCP_RETURN_IF_ERROR(ExpandHere(raw.substr(0, host_end), path, nullptr).status());  // it will be shown
     bool secret = false;
-    UNMCP_ASSIGN_OR_RETURN(const std::string url, ExpandHere(value, path, &secret));
-    if (secret) {
-      return Invalid(path, "a secret in a URL cannot be kept secret; send it in one of `headers`");
-    }
-    spec_["url"] = url;
+    UNMCP_ASSIGN_OR_RETURN(const std::string url, ExpandHere(raw, path, &secret));
+    spec_["url"] = EscapeReferences(url);
+    if (secret) secrets_.insert("url");
     if (key == "httpUrl") spec_["transport"]["type"] = "streamable-http";
     return absl::OkStatus();
   }
@@ -288,7 +281,7 @@ class Importer {
     if (secret != nullptr) {
       *secret = expanded->secret;
     } else if (expanded->secret) {
-      return Invalid(path, "a secret cannot be part of this; use it in args, env or headers");
+      return Invalid(path, "a secret cannot be part of this; use it in args, env, headers, or after the host of a URL");
     }
     return std::move(expanded->text);
   }

@@ -70,12 +70,23 @@ TEST(ClientConfigTest, VisualStudioCode) {
   EXPECT_EQ(imported->servers[0].annotation(kSecretValuesAnnotation), "headers/Authorization");
   EXPECT_EQ(imported->servers[1].spec(),
             Json::parse(R"json({"transport":{"type":"stdio"},"command":["/home/u/app/bin/s"],
-                            "args":["$(UNMCP_ARG_0)","$$(x) $$$$"],
-                            "env":[{"name":"UNMCP_ARG_0","value":"--key=k-1"},{"name":"KEY","value":"k-1"},
-                                   {"name":"T","value":"gh-1"}],
+                            "args":["--key=k-1","$$(x) $$$$"],
+                            "env":[{"name":"KEY","value":"k-1"},{"name":"T","value":"gh-1"}],
                             "podTemplate":{"spec":{"containers":[{"name":"server",
                                                                   "workingDir":"/home/u/app/sub"}]}}})json"));
-  EXPECT_EQ(imported->servers[1].annotation(kSecretValuesAnnotation), "env/KEY,env/UNMCP_ARG_0");
+  EXPECT_EQ(imported->servers[1].annotation(kSecretValuesAnnotation), "args/0,env/KEY");
+}
+
+TEST(ClientConfigTest, ASecretInAUrlIsMarkedAndMayNotBeItsHost) {
+  const std::string inputs = R"({"inputs":[{"id":"key","type":"promptString","password":true}],"servers":)";
+  const auto imported = Import(inputs + R"({"a":{"url":"https://x.example/mcp?k=${input:key}"}}})", "/home/u/app/config.json",
+                               {{"key", "$(k)"}});
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->servers[0].spec()["url"], "https://x.example/mcp?k=$$(k)");
+  EXPECT_EQ(imported->servers[0].annotation(kSecretValuesAnnotation), "url");
+  const auto host = Import(inputs + R"({"a":{"url":"https://${input:key}/mcp"}}})", "/home/u/app/config.json", {{"key", "k"}});
+  EXPECT_EQ(host.status().message(),
+            "servers.a.url: a secret cannot be part of this; use it in args, env, headers, or after the host of a URL");
 }
 
 TEST(ClientConfigTest, SettingsWithServersInside) {
