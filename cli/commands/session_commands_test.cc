@@ -140,7 +140,7 @@ class ConnectTest : public SessionCommandsTest {
     from_ = fdopen(out[0], "r");
   }
   ~ConnectTest() override {
-    if (runner_.joinable()) End();
+    if (runner_.joinable()) (void)End();
     close(test_.context.input_fd);
     close(test_.context.output_fd);
     fclose(from_);

@@ -57,7 +57,7 @@ TEST(ReadinessProbeOf, AsKubernetesReadsIt) {
 class Server {
  public:
   explicit Server(EventLoop* loop, std::string answer = "")
-      : loop_(loop), answer_(std::move(answer)), acceptor_(loop->io(), {boost::asio::ip::address_v4::loopback(), 0}) {
+      : answer_(std::move(answer)), acceptor_(loop->io(), {boost::asio::ip::address_v4::loopback(), 0}) {
     port_ = acceptor_.local_endpoint().port();
     Accept();
   }
@@ -76,7 +76,6 @@ class Server {
     });
   }
 
-  EventLoop* const loop_;
   const std::string answer_;
   tcp::acceptor acceptor_;
   std::vector<tcp::socket> open_;
