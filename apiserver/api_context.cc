@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "apiserver/errors.h"
 #include "common/grpc_status.h"
+#include "common/proto_json.h"
 #include "common/spec_rules.h"
 #include "common/status_macros.h"
 #include "common/timestamps.h"
@@ -86,6 +87,13 @@ bool IsReady(const ApiContext& context, grpc::ServerUnaryReactor* reactor) {
   if (context.directory->synced()) return true;
   reactor->Finish(ToGrpc(NotSynced()));
   return false;
+}
+
+bool IsReady(const ApiContext& context, const google::protobuf::Message& request, grpc::ServerUnaryReactor* reactor) {
+  if (!IsReady(context, reactor)) return false;
+  const absl::Status valid = ValidateRules(request);
+  if (!valid.ok()) reactor->Finish(ToGrpc(valid));
+  return valid.ok();
 }
 
 v1::MCPServer View(const ApiContext& context, const v1::PublishedServer& published) {

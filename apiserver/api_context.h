@@ -30,6 +30,10 @@ struct ApiContext {
 
 // Whether the API can answer; if not, `reactor` has been finished, saying why.
 bool IsReady(const ApiContext& context, grpc::ServerUnaryReactor* reactor);
+// The same, and whether the fields of `request` keep the rules that are
+// declared on them. Not for requests with a resource in them, whose
+// output_only fields nobody looks at.
+bool IsReady(const ApiContext& context, const google::protobuf::Message& request, grpc::ServerUnaryReactor* reactor);
 
 // A server as the API shows it: as published, with the fields that are derived
 // when read, and with this process's own activity in place of what it last

@@ -27,6 +27,7 @@
 #include "common/mutex.h"
 #include "common/private_socket.h"
 #include "common/status_macros.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -47,6 +48,9 @@ void EnableStandardServices() {
   std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // gRPC serves health without its descriptor, and reflection would list a
+    // service that it cannot describe: tools that walk through all of them stop.
+    google::protobuf::LinkMessageReflection<grpc::health::v1::HealthCheckRequest>();
   });
 }
 
@@ -161,6 +165,7 @@ class ApiServerImpl final : public ApiServer {
   link::CompletionDriver* completions() override { return callee_->completions(); }
 
   void CloseSessions(absl::string_view why) override {
+    SetServing(false);
     Notification done;
     options_.loop->Post([&] {
       data_path_.CloseAll(why);

@@ -75,7 +75,8 @@ class ApiServer {
   // For a link::Caller of the same process, on the same loop. Not with
   // Options.internal_socket.
   virtual link::CompletionDriver* completions() = 0;
-  // Ends every session in good order: their streams are told that they are over.
+  // Ends every session in good order: their streams are told that they are
+  // over. The health service says NOT_SERVING from then on.
   virtual void CloseSessions(absl::string_view why) = 0;
   // Refuses new calls and ends those under way after `grace` at the most.
   // While the loop still turns.

@@ -33,7 +33,6 @@ struct Page {
 template <class T>
 absl::StatusOr<Page<T>> MakePage(const Catalog<T>& catalog, int page_size, const std::string& page_token,
                                  absl::FunctionRef<bool(const T&)> selects, size_t max_bytes = kMaxPageBytes) {
-  if (page_size < 0) return absl::InvalidArgumentError("pageSize: must be at least 0");
   std::string after;
   if (!page_token.empty() && (!absl::WebSafeBase64Unescape(page_token, &after) || !ValidateName(after).ok())) {
     return BadPageToken();

@@ -43,7 +43,7 @@ grpc::ServerUnaryReactor* PoolService::ListPools(grpc::CallbackServerContext* ca
                                                  const v1::ListPoolsRequest* request,
                                                  v1::ListPoolsResponse* response) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  if (!IsReady(context_, reactor)) return reactor;
+  if (!IsReady(context_, *request, reactor)) return reactor;
   const auto page =
       MakePage<v1::MCPPool>(context_.directory->pools(), request->page_size(), request->page_token(), All);
   if (page.ok()) {
@@ -55,8 +55,9 @@ grpc::ServerUnaryReactor* PoolService::ListPools(grpc::CallbackServerContext* ca
 }
 
 grpc::ServerWriteReactor<v1::PoolChange>* PoolService::WatchPools(grpc::CallbackServerContext*,
-                                                                  const v1::WatchPoolsRequest*) {
-  return Watcher<v1::MCPPool, v1::PoolChange>::Begin({.directory = context_.directory,
+                                                                  const v1::WatchPoolsRequest* request) {
+  return Watcher<v1::MCPPool, v1::PoolChange>::Begin(*request,
+                                                     {.directory = context_.directory,
                                                       .catalog = &context_.directory->pools(),
                                                       .selects = All,
                                                       .view = [](const v1::MCPPool& pool) { return pool; }},

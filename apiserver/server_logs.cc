@@ -128,15 +128,16 @@ void ReadLogs(const ApiContext& context, const v1::PublishedServer& server, int 
           });
 }
 
-grpc::ServerWriteReactor<v1::ServerLogs>* FollowLogs(const ApiContext& context, const std::string& uid_or_name,
-                                                     int tail_lines) {
-  auto stream = std::make_shared<LogStream>(uid_or_name);
+grpc::ServerWriteReactor<v1::ServerLogs>* FollowLogs(const ApiContext& context,
+                                                     const v1::FollowServerLogsRequest& request) {
+  auto stream = std::make_shared<LogStream>(request.uid());
   auto* reactor = stream->Begin(context.streams);
-  if (!context.directory->synced()) {
-    stream->End(NotSynced());
+  const absl::Status status = context.directory->synced() ? ValidateRules(request) : NotSynced();
+  if (!status.ok()) {
+    stream->End(status);
     return reactor;
   }
-  FindServer(context, uid_or_name, [&context, stream, tail_lines](absl::StatusOr<Servers::Entry> server) {
+  FindServer(context, request.uid(), [&context, stream, tail_lines = request.tail_lines()](absl::StatusOr<Servers::Entry> server) {
     if (!server.ok()) return stream->End(server.status());
     FindPod(context, **server, [&context, stream, tail_lines](absl::StatusOr<kube::ObjectRef> pod) {
       if (!pod.ok()) return stream->End(pod.status());

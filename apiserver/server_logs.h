@@ -22,8 +22,8 @@ void ReadLogs(const ApiContext& context, const v1::PublishedServer& server, int 
 
 // The same, and what is written from then on, until the process has ended. One
 // stream, for gRPC.
-grpc::ServerWriteReactor<v1::ServerLogs>* FollowLogs(const ApiContext& context, const std::string& uid_or_name,
-                                                     int tail_lines);
+grpc::ServerWriteReactor<v1::ServerLogs>* FollowLogs(const ApiContext& context,
+                                                     const v1::FollowServerLogsRequest& request);
 
 }  // namespace unmcp::apiserver
 

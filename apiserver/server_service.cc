@@ -74,7 +74,7 @@ grpc::ServerUnaryReactor* ServerService::ListServers(grpc::CallbackServerContext
                                                      const v1::ListServersRequest* request,
                                                      v1::ListServersResponse* response) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  if (!IsReady(context_, reactor)) return reactor;
+  if (!IsReady(context_, *request, reactor)) return reactor;
   const auto page = MakePage<v1::PublishedServer>(
       context_.directory->servers(), request->page_size(), request->page_token(),
       [request](const v1::PublishedServer& entry) { return Selects(request->pool(), request->phase(), entry); });
@@ -89,6 +89,7 @@ grpc::ServerUnaryReactor* ServerService::ListServers(grpc::CallbackServerContext
 grpc::ServerWriteReactor<v1::ServerChange>* ServerService::WatchServers(grpc::CallbackServerContext*,
                                                                         const v1::WatchServersRequest* request) {
   return Watcher<v1::PublishedServer, v1::ServerChange>::Begin(
+      *request,
       {.directory = context_.directory,
        .catalog = &context_.directory->servers(),
        .selects = [pool = request->pool(), phase = request->phase()](
@@ -183,6 +184,7 @@ grpc::ServerUnaryReactor* ServerService::GetServerLogs(grpc::CallbackServerConte
                                                        v1::ServerLogs* response) {
   return With(context_, call, request->uid(),
               [this, request, response](const v1::PublishedServer& entry, grpc::ServerUnaryReactor* reactor) {
+                if (!IsReady(context_, *request, reactor)) return;
                 ReadLogs(context_, entry, request->tail_lines(), [response, reactor](absl::StatusOr<std::string> text) {
                   if (text.ok()) response->set_text(*std::move(text));
                   reactor->Finish(ToGrpc(text.status()));
@@ -192,7 +194,7 @@ grpc::ServerUnaryReactor* ServerService::GetServerLogs(grpc::CallbackServerConte
 
 grpc::ServerWriteReactor<v1::ServerLogs>* ServerService::FollowServerLogs(grpc::CallbackServerContext*,
                                                                           const v1::FollowServerLogsRequest* request) {
-  return FollowLogs(context_, request->uid(), request->tail_lines());
+  return FollowLogs(context_, *request);
 }
 
 grpc::ServerUnaryReactor* ServerService::ListServerEvents(grpc::CallbackServerContext* call,

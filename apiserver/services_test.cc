@@ -275,6 +275,42 @@ TEST_F(ServicesTest, PagesSurviveWhatIsInsertedBetween) {
   EXPECT_THAT(status.error_message(), StartsWith("pageToken: "));
 }
 
+TEST_F(ServicesTest, RequestsKeepTheRulesOfTheirFields) {
+  Connect();
+  Create(R"({"name":"a"})");
+  const auto error = [&](const std::function<grpc::Status(grpc::ClientContext*)>& call) {
+    grpc::ClientContext context;
+    const grpc::Status status = call(&context);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    return status.error_message();
+  };
+  v1::ListServersRequest list;
+  list.set_phase("asleep");
+  v1::ListServersResponse listed;
+  EXPECT_THAT(error([&](auto* context) { return servers_->ListServers(context, list, &listed); }),
+              StartsWith("phase: must be one of "));
+  v1::ListPoolsRequest pools;
+  pools.set_page_size(-1);
+  v1::ListPoolsResponse pools_listed;
+  EXPECT_THAT(error([&](auto* context) { return pools_->ListPools(context, pools, &pools_listed); }),
+              StartsWith("pageSize: must be at least 0"));
+  v1::WatchServersRequest watch;
+  watch.set_phase("asleep");
+  EXPECT_THAT(error([&](auto* context) { return servers_->WatchServers(context, watch)->Finish(); }),
+              StartsWith("phase: must be one of "));
+  v1::GetServerLogsRequest logs;
+  logs.set_uid("a");
+  logs.set_tail_lines(-1);
+  v1::ServerLogs text;
+  EXPECT_THAT(error([&](auto* context) { return servers_->GetServerLogs(context, logs, &text); }),
+              StartsWith("tailLines: must be at least 0"));
+  v1::FollowServerLogsRequest follow;
+  follow.set_uid("a");
+  follow.set_tail_lines(-1);
+  EXPECT_THAT(error([&](auto* context) { return servers_->FollowServerLogs(context, follow)->Finish(); }),
+              StartsWith("tailLines: must be at least 0"));
+}
+
 TEST_F(ServicesTest, ListsByPoolAndPhase) {
   Connect();
   Create(R"({"name":"a","spec":{"pool":"p"}})");

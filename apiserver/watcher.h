@@ -15,6 +15,7 @@
 #include "apiserver/directory.h"
 #include "apiserver/errors.h"
 #include "apiserver/response_stream.h"
+#include "common/proto_json.h"
 
 namespace unmcp::apiserver {
 
@@ -24,8 +25,9 @@ namespace unmcp::apiserver {
 inline constexpr size_t kMaxPendingChanges = 20'000;
 
 // Sends what a catalog has as ADDED, then BOOKMARK, then what changes.
-// UNAVAILABLE before the first snapshot; RESOURCE_EXHAUSTED when the client is
-// kMaxPendingChanges behind.
+// INVALID_ARGUMENT when `request` breaks a rule of its fields; UNAVAILABLE before
+// the first snapshot; RESOURCE_EXHAUSTED when the client is kMaxPendingChanges
+// behind.
 //
 // Thread safety: thread safe.
 template <class T, class Change>
@@ -45,16 +47,17 @@ class Watcher final : public ResponseStream<Change>, public Catalog<T>::Observer
   };
 
   // Begins to watch; what the service gives to gRPC.
-  static grpc::ServerWriteReactor<Change>* Begin(Options options, StreamSet* streams) {
-    const bool ready = options.directory->synced();
+  static grpc::ServerWriteReactor<Change>* Begin(const google::protobuf::Message& request, Options options,
+                                                 StreamSet* streams) {
+    const absl::Status status = options.directory->synced() ? ValidateRules(request) : NotSynced();
     Catalog<T>* const catalog = options.catalog;
     auto watcher = std::make_shared<Watcher>(std::move(options));
-    if (ready) {
+    if (status.ok()) {
       // First the news, then the list: nothing falls between.
       catalog->Observe(watcher);
       watcher->Fill();
     } else {
-      watcher->End(NotSynced());
+      watcher->End(status);
     }
     return watcher->ResponseStream<Change>::Begin(streams);
   }

@@ -22,6 +22,7 @@ class Watches final : public v1::ServerService::CallbackService {
   grpc::ServerWriteReactor<v1::ServerChange>* WatchServers(grpc::CallbackServerContext*,
                                                            const v1::WatchServersRequest* request) override {
     return Watcher<v1::PublishedServer, v1::ServerChange>::Begin(
+        *request,
         {.directory = directory_,
          .catalog = &directory_->servers(),
          .selects =

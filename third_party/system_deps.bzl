@@ -149,9 +149,19 @@ cc_proto_library(
     return out
 
 def _grpc_build():
-    out = """package(default_visibility = ["//visibility:public"])
+    out = """load("@rules_cc//cc:defs.bzl", "cc_proto_library")
+load("@rules_proto//proto:defs.bzl", "proto_library")
+package(default_visibility = ["//visibility:public"])
 exports_files(["bin/grpc_cpp_plugin"])
 alias(name = "grpc_cpp_plugin", actual = "bin/grpc_cpp_plugin")
+proto_library(
+    name = "health_proto",
+    srcs = ["grpc/health/v1/health.proto"],
+)
+cc_proto_library(
+    name = "health_cc_proto",
+    deps = [":health_proto"],
+)
 """
     pb = ["@com_google_protobuf//:protobuf"]
     out += _lib("grpc", ["grpc", "gpr"])
@@ -182,10 +192,13 @@ def system_deps():
     )
     _system_repo(
         name = "com_github_grpc_grpc",
-        apt = "libgrpc++-dev protobuf-compiler-grpc",
+        apt = "libgrpc++-dev protobuf-compiler-grpc grpc-proto",
         headers = ["grpcpp/grpcpp.h"],
         packages = {"": _grpc_build()},
-        symlinks = {"bin/grpc_cpp_plugin": "/usr/bin/grpc_cpp_plugin"},
+        symlinks = {
+            "bin/grpc_cpp_plugin": "/usr/bin/grpc_cpp_plugin",
+            "grpc/health/v1/health.proto": "/usr/share/grpc-proto/grpc/health/v1/health.proto",
+        },
     )
     _system_repo(
         name = "com_google_googleapis",

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -198,6 +198,8 @@ export class Unmcp extends Fleet {
   get exited() { return this.#program.exited; }
   get exitCode() { return this.#program.exitCode; }
   get url() { return this.#program.ready; }
+  // HOST:PORT of the gRPC API.
+  get grpc() { return JSON.parse(readFileSync(join(this.dataDir, 'endpoints.json'), 'utf8')).grpc; }
 
   // SIGTERM; returns the exit code.
   stop() {
@@ -240,6 +242,7 @@ export class SeparatePrograms extends Fleet {
     this.address ??= this.gateway.ready;
     return this.address;
   }
+  get grpc() { return this.apiserver.ready; }
   get port() {
     return this.address && new URL(this.address).port;
   }
