@@ -253,7 +253,7 @@ absl::Status UnknownField(const std::string& path, const std::string& name, cons
   for (int i = 0; i < type->field_count() && name.size() <= kLongestTypo; ++i) {
     const std::string& known = type->field(i)->json_name();
     const size_t distance = EditDistance(Squeezed(name), Squeezed(known));
-    if (distance < best && distance < known.size()) {
+    if (distance < best && 2 * distance < known.size()) {
       best = distance;
       hint = absl::StrCat("; did you mean \"", known, "\"?");
     }

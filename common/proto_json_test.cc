@@ -156,6 +156,7 @@ TEST(FromJsonTest, RefusesUnknownFieldsWithAHint) {
   EXPECT_EQ(ReadError(R"({"spec":{"idle_timeout":3}})"),
             "spec.idle_timeout: unknown field; did you mean \"idleTimeout\"?");
   EXPECT_EQ(ReadError(R"({"spec":{"replicas":3}})"), "spec.replicas: unknown field");
+  EXPECT_EQ(ReadError(R"({"spec":{"foo":3}})"), "spec.foo: unknown field");  // as far from "pool" as from any word
   v1::MCPServer server;
   EXPECT_TRUE(
       FromJson(Parsed(R"({"spec":{"new":{"x":[1]},"image":"i"}})"), UnknownFields::kIgnore, &server).ok());

@@ -178,9 +178,9 @@ struct Gateway::Impl final : public HttpHandler {
     const PathMatcher::Result get = matcher.Match("GET", path);
     if (get.route != PathMatcher::kNoRoute && TakesHead(routes[get.route])) allowed.push_back("HEAD");
     if (method == "OPTIONS") return AnswerOptions(std::move(allowed), responder);
+    HttpResponse response = ErrorResponse(
+        405, absl::StrCat(method.substr(0, 32), " is not possible here; this takes ", absl::StrJoin(allowed, ", ")));
     allowed.push_back("OPTIONS");
-    HttpResponse response =
-        ErrorResponse(405, absl::StrCat(method.substr(0, 32), " is not possible here; use ", allowed.front()));
     response.headers.emplace_back("Allow", absl::StrJoin(allowed, ", "));
     responder->Respond(std::move(response));
     return nullptr;
