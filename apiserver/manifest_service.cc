@@ -23,8 +23,13 @@ const char* Word(Change change) {
 grpc::ServerUnaryReactor* ManifestService::Apply(grpc::CallbackServerContext* call, const v1::ApplyRequest* request,
                                                  v1::ApplyResponse* response) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  if (!IsReady(context_, reactor)) return reactor;
-  context_.writer->Apply(context_.directory->ns(), ToJson(request->manifest()),
+  // What the controller knows is of no interest for a write: only where it goes.
+  const std::string ns = context_.directory->ns();
+  if (ns.empty()) {
+    reactor->Finish(ToGrpc(NotSynced()));
+    return reactor;
+  }
+  context_.writer->Apply(ns, ToJson(request->manifest()),
                          [this, response, reactor](absl::StatusOr<ResourceWriter::Applied> applied) {
                            if (!applied.ok()) return reactor->Finish(ToGrpc(applied.status()));
                            const std::string kind = applied->object.kind();
