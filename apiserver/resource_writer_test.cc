@@ -380,6 +380,37 @@ TEST_F(ResourceWriterTest, TheSameValueKeepsItsReferenceAndAnotherGetsANewOne) {
   EXPECT_NE(Secrets()[0].name(), name);
 }
 
+TEST_F(ResourceWriterTest, SecretsInArgumentsAreKeptLikeThoseOfVariables) {
+  const Json first = Server("a", R"({"command":["x"],"args":["--api-key=hush","--token","hush2"]})");
+  ASSERT_EQ(Apply(first), "created");
+  EXPECT_EQ(Get(ServerRef("a")).spec()["args"],
+            Json::array({"--api-key=$(UNMCP_ARG_0)", "--token", "$(UNMCP_ARG_2)"}));
+  EXPECT_EQ(Values("a"), "UNMCP_ARG_0=hush UNMCP_ARG_2=hush2");
+  EXPECT_THAT(Get(ServerRef("a")).json().dump(), Not(HasSubstr("hush")));
+  EXPECT_EQ(Apply(first), "unchanged");
+  // So is what was read and written again.
+  const kube::Object before = Get(ServerRef("a"));
+  const auto again = Update(ServerRef("a"), {}, ServerSpec(before.spec().dump()));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->resource_version(), before.resource_version());
+
+  // Another secret is another Secret, so another spec.
+  EXPECT_EQ(Apply(Server("a", R"({"command":["x"],"args":["--api-key=other","--token","hush2"]})")), "configured");
+  EXPECT_EQ(Values("a"), "UNMCP_ARG_0=other UNMCP_ARG_2=hush2");
+  EXPECT_EQ(Get(ServerRef("a")).generation(), 2);
+}
+
+TEST_F(ResourceWriterTest, SecretsInAUrlAreKeptLikeThoseOfVariables) {
+  const Json first = Server("a", R"({"url":"https://x.example/mcp?tavilyApiKey=hush&q=1"})");
+  ASSERT_EQ(Apply(first), "created");
+  EXPECT_EQ(Get(ServerRef("a")).spec()["url"], "https://x.example/mcp?tavilyApiKey=$(UNMCP_URL_0)&q=1");
+  EXPECT_EQ(Values("a"), "UNMCP_URL_0=hush");
+  EXPECT_EQ(Apply(first), "unchanged");
+  EXPECT_TRUE(Update(ServerRef("a"), {}, ServerSpec(Get(ServerRef("a")).spec().dump())).ok());
+  EXPECT_THAT(Apply(Server("b", R"json({"args":["postgres://me:hush@$(HOST)/"]})json")),
+              AllOf(HasSubstr("spec.args[0]: holds a secret beside"), Not(HasSubstr("hush"))));
+}
+
 TEST_F(ResourceWriterTest, WhatAnAnnotationNamesIsSecretWhateverItLooksLike) {
   Json manifest = Server("a", R"({"env":[{"name":"WORD","value":"hush"},{"name":"TZ","value":"UTC"}],
                                   "headers":[{"name":"X-A","value":"hush2"}]})");

@@ -1,9 +1,11 @@
 // The REST API and what monitoring reads.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { RawSession } from './lib/clients.mjs';
-import { echo, Unmcp } from './lib/unmcp.mjs';
+import { echo, temporaryDirectory, Unmcp } from './lib/unmcp.mjs';
 import { until } from './lib/until.mjs';
 
 const kTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
@@ -86,4 +88,40 @@ test('health, readiness and metrics', async (t) => {
   }
   const { uid } = await unmcp.server('echo');
   assert.ok(!text.includes(uid) && !text.includes(session.endpoint.searchParams.get('sessionId')), 'no unbounded label');
+});
+
+test('secrets in the arguments reach the process, and nobody else', async (t) => {
+  const unmcp = await Unmcp.up(t);
+  const file = join(temporaryDirectory(t), 'arguments');
+  const given = ['--api-key=5ecret-1', '--token', '5ecret$$-2', 'https://x.example/mcp?key=5ecret-3&a=b', 'plain'];
+  const spec = {
+    command: ['sh', '-c', `printf '%s\\n' "$@" > ${file}; echo started >&2; exec ${echo().command[0]}`, 'sh'],
+    args: given,
+    idleTimeout: -1,
+  };
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: 'keys', spec }) };
+  const created = await unmcp.get('/api/v1/servers', init);
+  assert.equal(created.status, 201, created.text);
+  assert.equal(created.json.spec.args[0], '--api-key=$(UNMCP_ARG_0)');
+  assert.equal(created.json.spec.args[4], 'plain');
+
+  const session = await RawSession.connect(t, unmcp.sse('keys'));
+  await session.tool(1, 'echo', { text: 'x' });
+  // "$$" is Kubernetes' way to write "$".
+  const got = given.map((argument) => argument.replace('$$', () => '$'));
+  assert.deepEqual(readFileSync(file, 'utf8').trimEnd().split('\n'), got);
+
+  // Written back as it was read, it is what it was.
+  const read = await unmcp.get('/api/v1/servers/keys');
+  const put = { ...init, method: 'PUT', body: JSON.stringify({ spec: read.json.spec }) };
+  const written = await unmcp.get('/api/v1/servers/keys', put);
+  assert.equal(written.status, 200, written.text);
+  assert.ok(read.json.generation > 0);
+  assert.equal(written.json.generation, read.json.generation);
+
+  const paths = ['', '/keys', '/keys/logs'].map((path) => `/api/v1/servers${path}`);
+  for (const { text } of [created, written, ...(await Promise.all(paths.map((path) => unmcp.get(path))))]) {
+    assert.ok(!text.includes('5ecret'), text);
+  }
+  assert.ok(!unmcp.stderr.includes('5ecret'), 'the log has a secret');
 });

@@ -153,7 +153,7 @@ for (const { type, mode, path } of transports) {
     const { port, seen } = await guarded(t, elsewhere.port);
     const unmcp = await Unmcp.up(t);
     const create = async (name, headers) => {
-      const spec = { url: `http://127.0.0.1:${port}${path}`, transport: { type }, headers };
+      const spec = { url: `http://127.0.0.1:${port}${path}?apiKey=5ecret-in-the-url`, transport: { type }, headers };
       const body = JSON.stringify({ name, spec });
       const answer = await unmcp.get('/api/v1/servers', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
       assert.equal(answer.status, 201, answer.text);
@@ -164,6 +164,7 @@ for (const { type, mode, path } of transports) {
       { name: 'X-Literal', value: 'seven' },
     ]);
     assert.ok(created.spec.headers[0].valueFrom.secretKeyRef, 'it was put into a Secret');
+    assert.equal(created.spec.url, `http://127.0.0.1:${port}${path}?apiKey=$(UNMCP_URL_0)`);
     await create('stranger', [{ name: 'Authorization', value: 'Bearer wr0ng-credentials' }]);
     await create('unset', [{ name: 'Authorization', valueFrom: { secretKeyRef: { name: 'none', key: 'a' } } }]);
     const known = await unmcp.phase('remote', 'Ready', { and: (status) => status.toolCount > 0 });
@@ -177,6 +178,8 @@ for (const { type, mode, path } of transports) {
     assert.ok(ours.length > 4);
     for (const { headers } of ours) assert.equal(headers['x-literal'], 'seven');
 
+    assert.ok(ours.some(({ url }) => url === `${path}?apiKey=5ecret-in-the-url`), 'the server was asked with the value');
+
     const message = (server) => JSON.stringify(server.status.conditions);
     const refused = await until('what is wrong is said', async () => {
       const server = await unmcp.server('stranger');
@@ -184,7 +187,7 @@ for (const { type, mode, path } of transports) {
     });
     assert.ok(!message(refused).includes('wr0ng'), message(refused));
     await until('what is missing is said', async () => message(await unmcp.server('unset')).includes('spec.headers[0]'));
-    for (const secret of ['5ecret-of-the-test', 'wr0ng-credentials']) {
+    for (const secret of ['5ecret-of-the-test', '5ecret-in-the-url', 'wr0ng-credentials']) {
       assert.ok(!unmcp.stderr.includes(secret), 'the log has a header value');
     }
   });
