@@ -62,11 +62,20 @@ const Json& InputsOf(const Json& document, const std::string& servers_path) {
   return where.contains("inputs") ? where["inputs"] : *none;
 }
 
-// Files of a project are in a hidden folder of it, or in the project itself.
-std::string ProjectOf(const std::string& path) {
-  const fs::path folder = path == "-" ? fs::current_path() : fs::absolute(path).parent_path().lexically_normal();
-  const std::string name = folder.filename();
-  return absl::StartsWith(name, ".") ? folder.parent_path() : folder;
+// Where the places in a file are relative to.
+struct Base {
+  std::string folder;
+  // The file is of a project, and the folder the project's: clients run its servers there.
+  bool project = false;
+};
+
+// Files of a project are in a hidden folder of it, or hidden in the project itself.
+Base BaseOf(const std::string& path) {
+  if (path == "-") return {fs::current_path()};
+  const fs::path file = fs::absolute(path).lexically_normal();
+  const fs::path folder = file.parent_path();
+  if (absl::StartsWith(folder.filename().string(), ".")) return {folder.parent_path(), true};
+  return {folder, file.filename() == ".mcp.json"};
 }
 
 // Values may be numbers and booleans in JSON; a process only has text.
@@ -81,14 +90,17 @@ class Importer {
   Importer(const ImportOptions& options, std::map<std::string, Input> inputs)
       : options_(options),
         inputs_(std::move(inputs)),
-        project_(ProjectOf(options.path)),
+        base_(BaseOf(options.path)),
         placeholders_{.environment = options.environment,
                       .inputs = &inputs_,
                       .values = options.inputs,
-                      .workspace_folder = project_,
+                      .workspace_folder = base_.folder,
                       .home = options.environment("HOME").value_or("")} {}
 
   absl::StatusOr<Imported> Import(const Json& servers, const std::string& path) {
+    for (const auto& [name, server] : servers.items()) {
+      if (FitName(name) == name) names_.insert(name);  // and keeps it, whatever others are called
+    }
     for (const auto& [name, server] : servers.items()) {
       UNMCP_RETURN_IF_ERROR(ImportServer(name, server, absl::StrCat(path, ".", name)));
     }
@@ -101,14 +113,20 @@ class Importer {
 
  private:
   absl::Status ImportServer(const std::string& name, const Json& server, const std::string& path) {
+    if (options_.names_only) {
+      out_.servers.emplace_back(kube::MCPServerKind(), options_.ns, TakeName(name));
+      return absl::OkStatus();
+    }
     if (!server.is_object()) return Invalid(path, "must be an object");
     spec_ = Json::object();
     secrets_.clear();
+    uses_base_ = false;
     for (const auto& [key, value] : server.items()) {
       if (value.is_null()) continue;
       UNMCP_RETURN_IF_ERROR(ImportField(key, value, absl::StrCat(path, ".", key)));
     }
     UNMCP_RETURN_IF_ERROR(CheckWhole(server, path));
+    if (base_.project && uses_base_ && !spec_.contains("podTemplate")) RunIn(base_.folder);
     kube::Object object(kube::MCPServerKind(), options_.ns, TakeName(name));
     if (!secrets_.empty()) {
       object.json()["metadata"]["annotations"][kSecretValuesAnnotation] = absl::StrJoin(secrets_, ",");
@@ -143,6 +161,7 @@ class Importer {
   absl::Status ImportCommand(const Json& value, const std::string& path) {
     if (!value.is_string() || value == "") return Invalid(path, "must be the name of a program");
     UNMCP_ASSIGN_OR_RETURN(const std::string command, ExpandHere(value, path, nullptr));
+    uses_base_ |= absl::StrContains(command, '/') && IsInBase(command);
     // "~" is the shell's, and there is none.
     spec_["command"] = {EscapeReferences(absl::StartsWith(command, "~/") ? placeholders_.home + command.substr(1) : command)};
     return absl::OkStatus();
@@ -155,6 +174,7 @@ class Importer {
       UNMCP_ASSIGN_OR_RETURN(const std::string raw, TextOf(value[i], at));
       bool secret = false;
       UNMCP_ASSIGN_OR_RETURN(const std::string text, ExpandHere(raw, at, &secret));
+      uses_base_ |= IsInBase(text);
       spec_["args"].push_back(EscapeReferences(text));
       if (secret) secrets_.insert(absl::StrCat("args/", i));
     }
@@ -169,6 +189,7 @@ class Importer {
       UNMCP_ASSIGN_OR_RETURN(const std::string raw, TextOf(each, at));
       bool secret = false;
       UNMCP_ASSIGN_OR_RETURN(const std::string text, ExpandHere(raw, at, &secret));
+      NoteDollar(raw, at);
       AddEnv(name, EscapeReferences(text), secret);
     }
     return absl::OkStatus();
@@ -179,7 +200,7 @@ class Importer {
   absl::Status ImportEnvFile(const Json& value, const std::string& path) {
     if (!value.is_string()) return Invalid(path, "must be the name of a file");
     UNMCP_ASSIGN_OR_RETURN(const std::string named, ExpandHere(value, path, nullptr));
-    const std::string file = (fs::path(project_) / named).lexically_normal();
+    const std::string file = (fs::path(base_.folder) / named).lexically_normal();
     std::ifstream in(file, std::ios::binary);
     if (!in) return Invalid(path, absl::StrCat(file, " cannot be read: ", std::strerror(errno)));
     size_t size = 0;
@@ -209,9 +230,7 @@ class Importer {
     if (!value.is_string()) return Invalid(path, "must be the name of a folder");
     UNMCP_ASSIGN_OR_RETURN(std::string folder, ExpandHere(value, path, nullptr));
     if (absl::StartsWith(folder, "~/")) folder = placeholders_.home + folder.substr(1);
-    spec_["podTemplate"] = {
-        {"spec",
-         {{"containers", {{{"name", "server"}, {"workingDir", (fs::path(project_) / folder).lexically_normal()}}}}}}};
+    RunIn((fs::path(base_.folder) / folder).lexically_normal());
     return absl::OkStatus();
   }
 
@@ -236,6 +255,7 @@ class Importer {
       UNMCP_ASSIGN_OR_RETURN(const std::string raw, TextOf(each, at));
       bool secret = false;
       UNMCP_ASSIGN_OR_RETURN(const std::string text, ExpandHere(raw, at, &secret));
+      NoteDollar(raw, at);
       spec_["headers"].push_back({{"name", name}, {"value", text}});
       if (secret) secrets_.insert(absl::StrCat("headers/", name));
     }
@@ -279,11 +299,37 @@ class Importer {
       return absl::Status(expanded.status().code(), absl::StrCat(path, ": ", expanded.status().message()));
     }
     if (secret != nullptr) {
-      *secret = expanded->secret;
+      *secret = expanded->secret || expanded->looks_secret;
     } else if (expanded->secret) {
       return Invalid(path, "a secret cannot be part of this; use it in args, env, headers, or after the host of a URL");
     }
     return std::move(expanded->text);
+  }
+
+  // Whether a word of a command line names something that is in the base folder.
+  bool IsInBase(absl::string_view word) const {
+    if (absl::StartsWith(word, "-")) {
+      const size_t equals = word.find('=');
+      word = equals == absl::string_view::npos ? "" : word.substr(equals + 1);
+    }
+    const fs::path place(std::string{word});
+    std::error_code ignored;
+    return !word.empty() && place.is_relative() && fs::exists(base_.folder / place, ignored);
+  }
+  void RunIn(const std::string& folder) {
+    spec_["podTemplate"] = {{"spec", {{"containers", {{{"name", "server"}, {"workingDir", folder}}}}}}};
+  }
+
+  // Another client's way to write a variable, which is text here.
+  void NoteDollar(const std::string& text, const std::string& path) {
+    absl::string_view name = text;
+    const bool variable = absl::ConsumePrefix(&name, "$") && !name.empty() && absl::c_all_of(name, [](char c) {
+      return c == '_' || absl::ascii_isdigit(static_cast<unsigned char>(c)) ||
+             absl::ascii_isupper(static_cast<unsigned char>(c));
+    });
+    if (!variable) return;
+    out_.notes.push_back(absl::StrCat(path, ": is the text \"", text, "\"; for the environment variable write ${", name,
+                                      "}"));
   }
 
   bool HasEnv(const std::string& name) const {
@@ -296,27 +342,27 @@ class Importer {
 
   std::string TakeName(const std::string& name) {
     const std::string fit = FitName(name);
+    if (fit == name) return name;
     std::string free = fit;
     for (int i = 2; !names_.insert(free).second; ++i) {
       const std::string suffix = absl::StrCat("-", i);
       free = absl::StrCat(fit.substr(0, kMaxNameLength - suffix.size()), suffix);
     }
-    if (free != name) {
-      out_.notes.push_back(absl::StrCat("\"", name, "\" is declared as \"", free,
-                                        "\", since Kubernetes takes only lower-case letters, digits and '-'"));
-    }
+    out_.notes.push_back(absl::StrCat("\"", name, "\" is declared as \"", free,
+                                      "\", since Kubernetes takes only lower-case letters, digits and '-'"));
     return free;
   }
 
   const ImportOptions& options_;
   const std::map<std::string, Input> inputs_;
-  const std::string project_;
+  const Base base_;
   const Placeholders placeholders_;
   std::set<std::string> names_;
   std::set<std::string> ignored_;
   Imported out_;
   // Of the server that is being read.
   Json spec_;
+  bool uses_base_ = false;
   std::set<std::string> secrets_;
 };
 
@@ -331,7 +377,8 @@ absl::StatusOr<Imported> ImportClientConfig(const Json& document, const ImportOp
   std::string path;
   const Json* servers = FindServers(document, &path);
   if (servers == nullptr) return absl::InvalidArgumentError("has neither mcpServers nor servers");
-  UNMCP_ASSIGN_OR_RETURN(auto inputs, ReadInputs(InputsOf(document, path)));
+  const Json none = Json::array();
+  UNMCP_ASSIGN_OR_RETURN(auto inputs, ReadInputs(options.names_only ? none : InputsOf(document, path)));
   return Importer(options, std::move(inputs)).Import(*servers, path);
 }
 

@@ -27,6 +27,8 @@ struct ImportOptions {
   // The process's own environment variables.
   absl::FunctionRef<std::optional<std::string>(const std::string& name)> environment;
   InputValues* inputs;
+  // The servers get names only: nothing else is read, looked up or asked for.
+  bool names_only = false;
 };
 
 struct Imported {
@@ -41,6 +43,9 @@ struct Imported {
 //
 // `$` before `(` or another `$` in a command or its arguments is doubled, since
 // Kubernetes would take it for a reference to a variable.
+//
+// Clients run the servers of a project's file (.mcp.json, .vscode/mcp.json, …) in
+// the project: so does a server whose command line names something that is there.
 //
 // INVALID_ARGUMENT names the field by its path: "mcpServers.time.args[1]: …".
 absl::StatusOr<Imported> ImportClientConfig(const nlohmann::json& document, const ImportOptions& options);

@@ -1,5 +1,6 @@
 #include "cli/import/client_config.h"
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -74,7 +75,7 @@ TEST(ClientConfigTest, VisualStudioCode) {
                             "env":[{"name":"KEY","value":"k-1"},{"name":"T","value":"gh-1"}],
                             "podTemplate":{"spec":{"containers":[{"name":"server",
                                                                   "workingDir":"/home/u/app/sub"}]}}})json"));
-  EXPECT_EQ(imported->servers[1].annotation(kSecretValuesAnnotation), "args/0,env/KEY");
+  EXPECT_EQ(imported->servers[1].annotation(kSecretValuesAnnotation), "args/0,env/KEY,env/T");
 }
 
 TEST(ClientConfigTest, ASecretInAUrlIsMarkedAndMayNotBeItsHost) {
@@ -143,8 +144,40 @@ TEST(FitNameTest, WhatKubernetesTakes) {
 TEST(ClientConfigTest, NamesThatBecomeTheSameAreKeptApart) {
   const auto imported = Import(R"({"mcpServers":{"A b":{"command":"x"},"a-b":{"command":"y"}}})");
   ASSERT_TRUE(imported.ok());
-  EXPECT_EQ(imported->servers[0].name(), "a-b");
-  EXPECT_EQ(imported->servers[1].name(), "a-b-2");
+  EXPECT_EQ(imported->servers[0].name(), "a-b-2");
+  EXPECT_EQ(imported->servers[1].name(), "a-b") << "one that fits is never changed";
+}
+
+TEST(ClientConfigTest, WhatComesFromASecretVariableIsASecret) {
+  const auto imported = Import(R"({"mcpServers":{"a":{"command":"x","args":["${GITHUB_TOKEN}"],
+      "env":{"GH":"${env:GITHUB_TOKEN}","PLACE":"${HOME}"}}}})");
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->servers[0].annotation(kSecretValuesAnnotation), "args/0,env/GH");
+}
+
+TEST(ClientConfigTest, ServersOfAProjectRunInItWhenTheyNeedItsFiles) {
+  const std::string folder = ::testing::TempDir();
+  std::ofstream(folder + "/server.js") << "";
+  const auto working_directory = [&](const std::string& server, const std::string& file) {
+    const Json spec = SpecOf(R"({"mcpServers":{"a":)" + server + "}}", folder + file);
+    if (!spec.contains("podTemplate")) return std::string();
+    return spec["podTemplate"]["spec"]["containers"][0]["workingDir"].get<std::string>();
+  };
+  const std::string project = std::filesystem::path(folder + "/x").parent_path().lexically_normal();
+  for (const char* file : {"/.mcp.json", "/.vscode/mcp.json"}) {
+    EXPECT_EQ(working_directory(R"({"command":"node","args":["server.js"]})", file), project);
+    EXPECT_EQ(working_directory(R"({"command":"./server.js"})", file), project);
+    EXPECT_EQ(working_directory(R"({"command":"x","args":["--main=server.js"]})", file), project);
+    EXPECT_EQ(working_directory(R"({"command":"npx","args":["-y","pkg"]})", file), "");
+    EXPECT_EQ(working_directory(R"({"command":"node","args":["server.js"],"cwd":"/srv"})", file), "/srv");
+  }
+  EXPECT_EQ(working_directory(R"({"command":"node","args":["server.js"]})", "/claude_desktop_config.json"), "");
+}
+
+TEST(ClientConfigTest, ADollarAloneIsText) {
+  const std::string text = R"({"mcpServers":{"a":{"command":"x","env":{"A":"$MY_KEY","B":"$9.99 each"}}}})";
+  EXPECT_EQ(SpecOf(text)["env"][0]["value"], "$MY_KEY");
+  EXPECT_EQ(NotesOf(text), "mcpServers.a.env.A: is the text \"$MY_KEY\"; for the environment variable write ${MY_KEY}");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "apiserver/secret_values.h"
 #include "common/proto_json.h"
 #include "common/status_macros.h"
 
@@ -73,14 +74,16 @@ bool IsIdentifier(absl::string_view name) {
   });
 }
 
-// One line from the terminal, without its end. nullopt: there is no more.
-std::optional<std::string> ReadLine(int fd) {
+// One line from the terminal, without its end. nullopt: there is no more, or the
+// character `interrupt` came.
+std::optional<std::string> ReadLine(int fd, char interrupt) {
   std::string line;
   char c;
   while (line.size() < kMaxAnswerBytes) {
     const ssize_t n = read(fd, &c, 1);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return line.empty() ? std::nullopt : std::optional(line);
+    if (c == interrupt) return std::nullopt;
     if (c == '\n') return line;
     line += c;
   }
@@ -109,16 +112,16 @@ class Expander {
         return out;
       }
       absl::StrAppend(&out.text, text.substr(0, begin));
-      UNMCP_ASSIGN_OR_RETURN(const std::string value, Value(text.substr(begin + 2, end - begin - 2), &out.secret));
+      UNMCP_ASSIGN_OR_RETURN(const std::string value, Value(text.substr(begin + 2, end - begin - 2), &out));
       out.text += value;
       text.remove_prefix(end + 1);
     }
   }
 
  private:
-  absl::StatusOr<std::string> Value(absl::string_view name, bool* secret) {
-    if (absl::ConsumePrefix(&name, "env:")) return Variable(name, std::nullopt);
-    if (absl::ConsumePrefix(&name, "input:")) return InputValue(name, secret);
+  absl::StatusOr<std::string> Value(absl::string_view name, Expanded* out) {
+    if (absl::ConsumePrefix(&name, "env:")) return Variable(name, std::nullopt, out);
+    if (absl::ConsumePrefix(&name, "input:")) return InputValue(name, out);
     if (name == "workspaceFolder") return p_.workspace_folder;
     if (name == "workspaceFolderBasename") return std::filesystem::path(p_.workspace_folder).filename().string();
     if (name == "userHome") return p_.home;
@@ -126,29 +129,32 @@ class Expander {
     const size_t fallback = name.find(":-");
     if (IsIdentifier(name.substr(0, fallback))) {
       return fallback == absl::string_view::npos
-                 ? Variable(name, std::nullopt)
-                 : Variable(name.substr(0, fallback), std::string(name.substr(fallback + 2)));
+                 ? Variable(name, std::nullopt, out)
+                 : Variable(name.substr(0, fallback), std::string(name.substr(fallback + 2)), out);
     }
     return absl::InvalidArgumentError(
         absl::StrCat("${", name, "}: is not known here; known are ${env:NAME}, ${NAME}, ${NAME:-default}, ${input:id}, "
                      "${workspaceFolder} and ${userHome}"));
   }
 
-  absl::StatusOr<std::string> Variable(absl::string_view name, std::optional<std::string> fallback) {
+  absl::StatusOr<std::string> Variable(absl::string_view name, std::optional<std::string> fallback, Expanded* out) {
     std::optional<std::string> value = p_.environment(std::string(name));
     // An empty variable counts as none where there is a default, as in shells.
     if (fallback.has_value() && (!value.has_value() || value->empty())) return *std::move(fallback);
-    if (value.has_value()) return *std::move(value);
+    if (value.has_value()) {
+      out->looks_secret |= apiserver::LooksSecret(name, *value);
+      return *std::move(value);
+    }
     return absl::InvalidArgumentError(
         absl::StrCat("the environment variable ", name, " is not set; set it where unmcp is run: ", name, "=…"));
   }
 
-  absl::StatusOr<std::string> InputValue(absl::string_view id, bool* secret) {
+  absl::StatusOr<std::string> InputValue(absl::string_view id, Expanded* out) {
     const auto it = p_.inputs->find(std::string(id));
     if (it == p_.inputs->end()) {
       return absl::InvalidArgumentError(absl::StrCat("${input:", id, "}: the file's `inputs` have no \"", id, "\""));
     }
-    *secret |= it->second.password;
+    out->secret |= it->second.password;
     return p_.values->Get(it->second);
   }
 
@@ -212,19 +218,21 @@ absl::StatusOr<std::string> AskOnTerminal(int fd, const Input& input) {
   if (!input.options.empty()) absl::StrAppend(&prompt, "\nnumber or value");
   if (!input.default_value.empty() && !input.password) absl::StrAppend(&prompt, " [", input.default_value, "]");
   termios before{};
-  const bool hide = input.password && tcgetattr(fd, &before) == 0;
-  if (hide) {
-    termios silent = before;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(fd, TCSAFLUSH, &silent);
+  const bool terminal = tcgetattr(fd, &before) == 0;
+  if (terminal) {
+    // Ctrl-C is read, as the end of the line, and no signal: that would end the
+    // process with the echo off, or not at all where signals wait for later.
+    termios asking = before;
+    asking.c_lflag &= ~static_cast<tcflag_t>(input.password ? ISIG | ECHO : ISIG);
+    asking.c_cc[VEOL] = before.c_cc[VINTR];
+    tcsetattr(fd, TCSADRAIN, &asking);
   }
   const absl::Cleanup restore = [&] {
-    if (!hide) return;
-    tcsetattr(fd, TCSANOW, &before);
-    Print(fd, "\n");  // the one that was typed was not shown
+    if (terminal) tcsetattr(fd, TCSANOW, &before);
+    if (terminal && input.password) Print(fd, "\n");  // the one that was typed was not shown
   };
   Print(fd, absl::StrCat(prompt, ": "));
-  std::optional<std::string> line = ReadLine(fd);
+  std::optional<std::string> line = ReadLine(fd, terminal ? static_cast<char>(before.c_cc[VINTR]) : '\0');
   if (!line.has_value()) {
     return absl::CancelledError(absl::StrCat("the input \"", input.id, "\" was not answered"));
   }

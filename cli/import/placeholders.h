@@ -60,7 +60,7 @@ class InputValues {
 std::string InputVariable(absl::string_view id);
 
 // Asks on /dev/tty's file descriptor `fd`, without echo for a password.
-// CANCELLED at the end of input.
+// CANCELLED at the end of input and for Ctrl-C. The terminal is left as it was.
 absl::StatusOr<std::string> AskOnTerminal(int fd, const Input& input);
 
 // What placeholders stand for.
@@ -78,6 +78,9 @@ struct Expanded {
   std::string text;
   // Part of it came from a password input.
   bool secret = false;
+  // Part of it came from an environment variable that looks like a secret, by
+  // its name there or its value.
+  bool looks_secret = false;
 };
 
 // Replaces ${env:X}, ${input:x}, ${workspaceFolder}, ${workspaceFolderBasename},

@@ -1,7 +1,13 @@
 #include "cli/import/placeholders.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
 #include <map>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
@@ -93,6 +99,57 @@ TEST(InputValuesTest, APickHasToBeOneOfTheOptions) {
   InputValues values({.given = {{"size", "huge"}}});
   const auto value = values.Get({.id = "size", .options = {"small", "large"}});
   EXPECT_TRUE(absl::StrContains(value.status().message(), "must be one of small, large")) << value.status();
+}
+
+// A terminal whose user types after the question has been asked.
+class FakeTerminal {
+ public:
+  FakeTerminal() : user_(posix_openpt(O_RDWR | O_NOCTTY)) {
+    grantpt(user_);
+    unlockpt(user_);
+    fd_ = open(ptsname(user_), O_RDWR | O_NOCTTY);
+  }
+  ~FakeTerminal() {
+    close(fd_);
+    close(user_);
+  }
+  absl::StatusOr<std::string> Ask(const Input& input, const std::string& typed) {
+    std::thread user([&] {
+      std::string seen;
+      char c;
+      while (!absl::EndsWith(seen, ": ") && read(user_, &c, 1) == 1) seen += c;
+      EXPECT_EQ(write(user_, typed.data(), typed.size()), static_cast<ssize_t>(typed.size()));
+    });
+    auto answer = AskOnTerminal(fd_, input);
+    user.join();
+    return answer;
+  }
+  bool IsAsBefore() const {
+    termios now{};
+    tcgetattr(fd_, &now);
+    return (now.c_lflag & ECHO) != 0 && (now.c_lflag & ISIG) != 0;
+  }
+
+ private:
+  const int user_;
+  int fd_ = -1;
+};
+
+TEST(AskOnTerminalTest, TakesALine) {
+  FakeTerminal terminal;
+  EXPECT_EQ(*terminal.Ask({.id = "key", .password = true}, "k-1\n"), "k-1");
+  EXPECT_EQ(*terminal.Ask({.id = "size", .options = {"small", "large"}}, "2\n"), "large");
+  EXPECT_EQ(*terminal.Ask({.id = "name", .default_value = "me"}, "\n"), "me");
+  EXPECT_TRUE(terminal.IsAsBefore());
+}
+
+TEST(AskOnTerminalTest, CtrlCEndsTheQuestionAndLeavesTheTerminalAsItWas) {
+  for (const bool password : {true, false}) {
+    FakeTerminal terminal;
+    const auto answer = terminal.Ask({.id = "key", .password = password}, "half\x03");
+    EXPECT_EQ(answer.status().code(), absl::StatusCode::kCancelled) << answer.status();
+    EXPECT_TRUE(terminal.IsAsBefore());
+  }
 }
 
 TEST(ReadInputsTest, ReadsPromptsAndPicks) {
