@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/import/client_config.h"
@@ -120,9 +121,19 @@ absl::StatusOr<kube::Object> ReadData(const Json& document, Json metadata) {
   return kube::Object(std::move(out));
 }
 
+absl::Status NeitherKindOfFile(const Json& document) {
+  for (const char* key : {"mcpServers", "servers"}) {
+    if (document.contains(key)) return Invalid(key, "must be an object of servers by their names");
+  }
+  return absl::InvalidArgumentError(
+      "is neither a manifest, which has apiVersion and kind, nor a client's configuration, which has mcpServers or "
+      "servers");
+}
+
 absl::StatusOr<kube::Object> ReadObject(Json document, const std::string& ns) {
   if (!document.is_object()) return absl::InvalidArgumentError("must be an object with apiVersion, kind, …");
   DropNulls(&document);
+  if (!document.contains("apiVersion") && !document.contains("kind")) return NeitherKindOfFile(document);
   for (const char* key : {"apiVersion", "kind"}) {
     if (!document.contains(key)) return Invalid(key, "is required");
     if (!document[key].is_string()) return Invalid(key, "must be a string");
@@ -211,7 +222,7 @@ class Loader {
     if (IsJson(path, text)) {
       absl::StatusOr<std::string> strict = StripJsonComments(text);
       absl::StatusOr<Json> json = strict.ok() ? ParseJson(*strict) : strict.status();
-      if (!json.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", json.status().message()));
+      if (!json.ok()) return JsonError(path, text, json.status().message());
       return LoadDocument({*std::move(json), {}}, path);
     }
     absl::StatusOr<std::vector<YamlDocument>> documents = ParseYaml(text);
@@ -225,6 +236,21 @@ class Loader {
       UNMCP_RETURN_IF_ERROR(LoadDocument((*documents)[i], path, where));
     }
     return absl::OkStatus();
+  }
+
+  // Editors show lines: "not JSON at byte 41, …" becomes "a.json:3: not JSON, …".
+  static absl::Status JsonError(const std::string& path, absl::string_view text, absl::string_view message) {
+    absl::string_view rest = message;
+    size_t byte = 0;
+    if (absl::ConsumePrefix(&rest, "not JSON at byte ")) {
+      const size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+      (void)absl::SimpleAtoi(rest.substr(0, digits), &byte);
+      rest.remove_prefix(digits);
+    }
+    if (byte == 0) return absl::InvalidArgumentError(absl::StrCat(path, ": ", message));
+    const absl::string_view before = text.substr(0, byte - 1);
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ":", 1 + absl::c_count(before, '\n'), ": not JSON", rest));
   }
 
   // By its name, else by its beginning: YAML can hold JSON, but not its comments.
@@ -262,12 +288,17 @@ class Loader {
         ImportClientConfig(document.json, {.path = path,
                                            .ns = options_.ns,
                                            .environment = options_.environment,
-                                           .inputs = options_.inputs == nullptr ? &none : options_.inputs});
+                                           .inputs = options_.inputs == nullptr ? &none : options_.inputs,
+                                           .names_only = options_.names_only});
     if (!imported.ok()) {
       return absl::Status(imported.status().code(), absl::StrCat(path, ": ", where, imported.status().message()));
     }
     for (const std::string& note : imported->notes) options_.note(absl::StrCat(path, ": ", note));
     for (const kube::Object& server : imported->servers) {
+      if (options_.names_only) {
+        objects_.push_back(server);
+        continue;
+      }
       UNMCP_RETURN_IF_ERROR(Add(server.json(), "", {}, path, absl::StrCat(where, server.name(), ": ")));
     }
     return absl::OkStatus();

@@ -36,6 +36,9 @@ struct LoadOptions {
     return std::nullopt;
   };
   InputValues* inputs = nullptr;
+  // Of client configurations only the names of their servers matter: what comes
+  // back for them has no spec.
+  bool names_only = false;
   // What the user should be told of a file that was read, one sentence at a time.
   std::function<void(const std::string& note)> note = [](const std::string&) {};
   // What "-" reads.

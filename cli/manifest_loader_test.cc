@@ -263,6 +263,17 @@ TEST_F(ManifestLoaderTest, ErrorsOfClientsConfigurationsNameServerAndField) {
               HasSubstr("give it with --input k=VALUE"));
 }
 
+TEST_F(ManifestLoaderTest, ErrorsOfJsonNameTheLine) {
+  EXPECT_THAT(LoadError("{\n \"mcpServers\": {\n  \"a\": {} \"b\": {}\n }\n}", "a.json"),
+              HasSubstr("a.json:3: not JSON, near '\"b\"'"));
+  EXPECT_THAT(LoadError("", "a.json"), HasSubstr("a.json:1: not JSON"));
+}
+
+TEST_F(ManifestLoaderTest, AFileOfNeitherKindIsToldSo) {
+  EXPECT_THAT(LoadError(R"({"context_servers": {}})", "a.json"), HasSubstr("a.json: is neither a manifest"));
+  EXPECT_EQ(LoadError(R"({"mcpServers": []})", "a.json"), "a.json: mcpServers: must be an object of servers by their names");
+}
+
 TEST_F(ManifestLoaderTest, ReadsStandardInput) {
   std::istringstream in(Server("a", "  command: [x]\n"));
   const auto objects = LoadManifests({"-"}, {.ns = "default", .standard_input = &in});

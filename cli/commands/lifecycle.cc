@@ -101,17 +101,6 @@ absl::Status Delete(ResourceKind kind, const std::string& name, const DeleteOpti
   return absl::OkStatus();
 }
 
-// What files declare. Their placeholders are in values, which do not matter here.
-absl::StatusOr<std::vector<kube::Object>> LoadForNames(const std::vector<std::string>& filenames, Context& context) {
-  InputValues inputs({.ask = [](const Input& input) -> absl::StatusOr<std::string> {
-    return input.options.empty() ? "" : input.options[0];
-  }});
-  return LoadManifests(filenames, {.ns = context.api.Namespace(),
-                                   .environment = [](const std::string&) { return std::optional<std::string>(""); },
-                                   .inputs = &inputs,
-                                   .standard_input = &context.in});
-}
-
 }  // namespace
 
 absl::Status RunStart(const StartOptions& options, Context& context) {
@@ -125,7 +114,10 @@ absl::Status RunStop(const StopOptions& options, Context& context) {
 absl::Status RunDelete(const DeleteOptions& options, Context& context) {
   std::vector<Resources> doomed = options.resources;
   if (!options.filenames.empty()) {
-    UNMCP_ASSIGN_OR_RETURN(const std::vector<kube::Object> objects, LoadForNames(options.filenames, context));
+    UNMCP_ASSIGN_OR_RETURN(const std::vector<kube::Object> objects,
+                           LoadManifests(options.filenames, {.ns = context.api.Namespace(),
+                                                             .names_only = true,
+                                                             .standard_input = &context.in}));
     // Servers before pools, which would take theirs with them.
     doomed = {{ResourceKind::kServer, {}}, {ResourceKind::kPool, {}}};
     for (const kube::Object& object : objects) {
