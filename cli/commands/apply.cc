@@ -45,6 +45,7 @@ absl::Status RunApply(const ApplyOptions& options, Context& context) {
   UNMCP_ASSIGN_OR_RETURN(const std::vector<kube::Object> objects,
                          LoadDeclared(options.filenames, options.inputs, context.api.Namespace(), context.in,
                                       [&](const std::string& note) { context.err << note << std::endl; }));
+  if (objects.empty()) return absl::InvalidArgumentError("there is nothing to apply: no server or pool is declared there");
   if (options.dry_run) {
     for (const kube::Object& object : objects) context.out << "---\n" << WriteYaml(WithoutSecrets(object));
     return absl::OkStatus();

@@ -42,6 +42,7 @@ class ApplyTest : public testing::Test {
   }
   absl::Status Apply(const std::string& text, ApplyOptions options = {}) {
     options.filenames = {"-"};
+    test_.in.clear();  // what was read before has ended
     test_.in.str(text);
     return RunApply(options, test_.context);
   }
@@ -67,6 +68,10 @@ TEST_F(ApplyTest, OneThatFailsDoesNotKeepTheOthers) {
   EXPECT_EQ(status.message(), "");  // all has been said
   EXPECT_EQ(test_.out.str(), "mcpserver.unmcp.dev/time created\n");
   EXPECT_THAT(test_.err.str(), HasSubstr("MCPPool \"team\": Error from server (Invalid): spec.maxServersActive"));
+}
+
+TEST_F(ApplyTest, NothingToApplyIsAnError) {
+  EXPECT_THAT(std::string(Apply(R"({"mcpServers":{}})").message()), HasSubstr("nothing to apply"));
 }
 
 TEST_F(ApplyTest, AFileThatIsWrongAppliesNothing) {
