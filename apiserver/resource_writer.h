@@ -17,8 +17,9 @@
 namespace unmcp::apiserver {
 
 // Attempts against other writers before a write without a resourceVersion is
-// given up. Each loss means that somebody else's write succeeded meanwhile.
-inline constexpr int kMaxWriteAttempts = 5;
+// given up. Each loss means that somebody else's write succeeded meanwhile, so
+// this many who write one resource at the same time all get their turn.
+inline constexpr int kMaxWriteAttempts = 64;
 
 // Secrets of values that no server refers to (the process ended between two
 // writes) are deleted by the next write of the server when they are older.

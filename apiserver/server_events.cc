@@ -1,10 +1,13 @@
 #include "apiserver/server_events.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/time/time.h"
 #include "common/timestamps.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -50,18 +53,27 @@ void ListEvents(const ApiContext& context, const v1::MCPServer& server,
       kube::EventKind(), server.namespace_(), {.limit = kMaxEventsRead},
       [uid = server.uid(), done = std::move(done)](absl::StatusOr<kube::ObjectList> list) mutable {
         if (!list.ok()) return done(list.status());
-        std::vector<v1::ServerEvent> events;
+        struct Dated {
+          v1::ServerEvent event;
+          // Kubernetes writes the times of events in whole seconds: within one,
+          // what was written later has the greater version.
+          uint64_t version = 0;
+        };
+        std::vector<Dated> events;
         for (const kube::Object& object : list->items) {
           auto about = object.json().find("involvedObject");
           if (about != object.json().end() && about->is_object() && Text(*about, "uid") == uid) {
-            events.push_back(Read(object.json()));
+            Dated& dated = events.emplace_back(Dated{.event = Read(object.json())});
+            if (!absl::SimpleAtoi(object.resource_version(), &dated.version)) dated.version = 0;
           }
         }
-        std::stable_sort(events.begin(), events.end(), [](const v1::ServerEvent& a, const v1::ServerEvent& b) {
-          return FromTimestamp(a.last_seen()) < FromTimestamp(b.last_seen());
+        std::stable_sort(events.begin(), events.end(), [](const Dated& a, const Dated& b) {
+          const absl::Time seen_a = FromTimestamp(a.event.last_seen());
+          const absl::Time seen_b = FromTimestamp(b.event.last_seen());
+          return std::tie(seen_a, a.version) < std::tie(seen_b, b.version);
         });
         v1::ListServerEventsResponse response;
-        for (v1::ServerEvent& event : events) *response.add_items() = std::move(event);
+        for (Dated& dated : events) *response.add_items() = std::move(dated.event);
         done(std::move(response));
       });
 }

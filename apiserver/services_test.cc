@@ -491,14 +491,16 @@ TEST_F(ServicesTest, EventsOldestFirst) {
   const std::string before = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now() - absl::Minutes(1), absl::UTCTimeZone());
   event("stopped", made.uid(), now);
   event("started", made.uid(), before);
+  event("gone", made.uid(), now);  // in the second in which it was stopped
   event("other", "another", now);
   v1::ListServerEventsRequest request;
   request.set_uid("a");
   v1::ListServerEventsResponse response;
   Ok([&](auto* context) { return servers_->ListServerEvents(context, request, &response); });
-  ASSERT_EQ(response.items_size(), 2);
+  ASSERT_EQ(response.items_size(), 3);
   EXPECT_EQ(response.items(0).reason(), "started");
   EXPECT_EQ(response.items(1).reason(), "stopped");
+  EXPECT_EQ(response.items(2).reason(), "gone");
   EXPECT_EQ(response.items(0).count(), 2);
   EXPECT_EQ(response.items(0).first_seen().seconds(), 1767225600);
 }

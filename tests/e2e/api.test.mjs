@@ -64,6 +64,19 @@ test('an empty list is an empty list, and an unknown server an error', async (t)
   assert.match(json.error.message, /nobody/);
 });
 
+test('who writes at the same time as others is served, and the last one stands', async (t) => {
+  const unmcp = await Unmcp.up(t, { servers: { echo: echo() } });
+  await unmcp.asleep('echo');
+  const { spec } = await unmcp.server('echo');
+  const put = (idleTimeout) => unmcp.get('/api/v1/servers/echo', {
+    method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ spec: { ...spec, idleTimeout } }),
+  });
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => put(1000 + i)));
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200], answers.find(({ status }) => status !== 200)?.text);
+  const last = answers.map(({ json }) => json).sort((a, b) => a.generation - b.generation).at(-1);
+  assert.equal((await unmcp.server('echo')).spec.idleTimeout, last.spec.idleTimeout);
+});
+
 test('a server is idle when nobody is there, running or not', async (t) => {
   const unmcp = await Unmcp.up(t, { servers: { echo: echo({ idleTimeout: -1 }) } });
   const session = await RawSession.connect(t, unmcp.sse('echo'));
