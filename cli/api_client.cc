@@ -1,5 +1,6 @@
 #include "cli/api_client.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -31,6 +32,9 @@ constexpr int kPageSize = 200;
 // back-off is for others.
 constexpr int kFirstReconnectMs = 100;
 constexpr int kLastReconnectMs = 2000;
+
+// How often is looked whether unmcp has come back elsewhere.
+constexpr absl::Duration kLookAgain = absl::Milliseconds(200);
 
 std::chrono::system_clock::time_point Deadline(absl::Duration timeout) { return absl::ToChronoTime(absl::Now() + timeout); }
 
@@ -161,7 +165,19 @@ absl::Status ApiClient::Connect() {
 }
 
 absl::Status ApiClient::Reconnect(absl::Duration patience) {
-  return stubs_->channel->WaitForConnected(Deadline(patience)) ? absl::OkStatus() : NotRunning(address_);
+  const absl::Time deadline = absl::Now() + patience;
+  for (;;) {
+    const absl::Duration left = deadline - absl::Now();
+    const bool may_move = options_.address_now != nullptr;
+    if (stubs_->channel->WaitForConnected(Deadline(may_move ? std::min(left, kLookAgain) : left))) return absl::OkStatus();
+    const std::string address = may_move ? options_.address_now() : "";
+    if (!address.empty() && address != address_) {
+      address_ = address;
+      stubs_ = std::make_unique<Stubs>(address);
+    } else if (absl::Now() >= deadline) {
+      return NotRunning(address_);
+    }
+  }
 }
 
 absl::StatusOr<std::vector<v1::MCPServer>> ApiClient::ListServers(const v1::ListServersRequest& filter) {

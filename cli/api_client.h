@@ -7,6 +7,7 @@
 #ifndef UNMCP_CLI_API_CLIENT_H_
 #define UNMCP_CLI_API_CLIENT_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,13 +63,17 @@ class ApiClient {
     // the last is where the user expects unmcp to be.
     std::vector<std::string> addresses = {kDefaultServer};
     absl::Duration connect_timeout = kConnectTimeout;
+    // Where it is now, "" if that is not known: one that was started again may
+    // listen elsewhere. Null: always at the same address.
+    std::function<std::string()> address_now = nullptr;
   };
   explicit ApiClient(Options options);
   ~ApiClient();
 
   // Finds out who answers; UNAVAILABLE says what to do when nobody does. Again
   // after a connection was lost: it waits up to `patience` for unmcp to come
-  // back, where the first one takes a refusal for an answer.
+  // back, where the first one takes a refusal for an answer. No session is open
+  // and no call in flight meanwhile.
   absl::Status Connect();
   absl::Status Reconnect(absl::Duration patience);
   // The one that answered.

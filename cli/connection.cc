@@ -47,7 +47,7 @@ absl::StatusOr<Connection> FindConnection(const ConnectionOptions& options, Envi
       return absl::InvalidArgumentError(absl::StrCat(options.server.empty() ? "UNMCP_SERVER" : "--server", ": ", problem));
     }
     const bool known = written && written->grpc == server && !written->http.empty();
-    return Connection{{{server, known ? written->http : HttpBeside(server)}}, {"--server", server}};
+    return Connection{.places = {{server, known ? written->http : HttpBeside(server)}}, .flags = {"--server", server}};
   }
   if (!options.data_dir.empty()) {
     if (!written) {
@@ -56,10 +56,11 @@ absl::StatusOr<Connection> FindConnection(const ConnectionOptions& options, Envi
                        options.data_dir, "`, or name its address with --server"));
     }
     std::error_code ignored;
-    return Connection{{{written->grpc, written->http}},
-                      {"--data-dir", std::filesystem::absolute(options.data_dir, ignored).string()}};
+    return Connection{.places = {{written->grpc, written->http}},
+                      .data_dir = options.data_dir,
+                      .flags = {"--data-dir", std::filesystem::absolute(options.data_dir, ignored).string()}};
   }
-  Connection connection;
+  Connection connection{.data_dir = directory.value_or("")};
   if (written) {
     connection.places.push_back({written->grpc, written->http});
     // Others may not have the variable that the default depends on.

@@ -23,6 +23,8 @@ struct Connection {
     std::string http;
   };
   std::vector<Place> places;
+  // The data directory whose unmcp is meant; "" where an address was given.
+  std::string data_dir = "";
   // Flags by which another process, in another directory and environment, finds
   // the same unmcp.
   std::vector<std::string> flags;

@@ -7,10 +7,12 @@
 
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "cli/client_commands.h"
+#include "cli/endpoints.h"
 #include "common/status_macros.h"
 
 namespace unmcp {
@@ -27,6 +29,12 @@ absl::Status Run(const ClientCommand& command, Environment environment) {
   ApiClient::Options options;
   options.addresses.clear();
   for (const Connection::Place& place : connection.places) options.addresses.push_back(place.grpc);
+  if (!connection.data_dir.empty()) {
+    options.address_now = [&] {
+      const std::optional<Endpoints> endpoints = ReadEndpoints(connection.data_dir);
+      return endpoints ? endpoints->grpc : "";
+    };
+  }
   ApiClient api(std::move(options));
   UNMCP_RETURN_IF_ERROR(api.Connect());
   Context context = {.api = api,

@@ -221,6 +221,17 @@ TEST_F(ConnectTest, ARestartOfUnmcpCostsOnlyTime) {
   EXPECT_TRUE(End().ok());
 }
 
+TEST_F(SessionCommandsTest, UnmcpIsFoundWhereItHasComeBack) {
+  FakeApi elsewhere;
+  ApiClient api({.addresses = {fake_.address()}, .address_now = [&] { return elsewhere.address(); }});
+  ASSERT_TRUE(api.Connect().ok());
+  fake_.Stop();
+  EXPECT_TRUE(api.Reconnect(absl::Seconds(10)).ok());
+  EXPECT_EQ(api.address(), elsewhere.address());
+  elsewhere.Stop();
+  EXPECT_TRUE(absl::IsUnavailable(api.Reconnect(absl::Milliseconds(100))));
+}
+
 TEST_F(ConnectTest, ASubscriptionIsReasonEnoughForANewSession) {
   Start();
   Handshake();

@@ -324,19 +324,33 @@ test('where unmcp is: it is found on any port, and its absence is said at once',
   assert.equal((await run(t, ['get', 'servers', '--server', 'http://127.0.0.1:8080'])).code, 2);
 });
 
-test('connect outlives a restart of unmcp', async (t) => {
+test('connect outlives a restart of unmcp, also on other ports', async (t) => {
   const first = await Unmcp.up(t, { servers: { echo: echo() } });
   const { grpc } = JSON.parse(readFileSync(join(first.dataDir, 'endpoints.json'), 'utf8'));
-  const client = new Client({ name: 'e2e', version: '1' });
-  t.after(() => client.close());
+  const port = grpc.split(':')[1];
   const errors = [];
-  client.onerror = (error) => errors.push(error);
-  await client.connect(new StdioClientTransport({ command: unmcpBinary(), args: ['connect', 'echo', '--server', grpc], stderr: 'ignore' }));
-  assert.equal(text(await client.callTool({ name: 'echo', arguments: { text: 'before' } })), 'before');
+  const connect = async (...flags) => {
+    const client = new Client({ name: 'e2e', version: '1' });
+    t.after(() => client.close());
+    client.onerror = (error) => errors.push(error);
+    await client.connect(new StdioClientTransport({ command: unmcpBinary(), args: ['connect', 'echo', ...flags], stderr: 'ignore' }));
+    return client;
+  };
+  const byAddress = await connect('--server', grpc);
+  const byDirectory = await connect('--data-dir', first.dataDir);
+  const say = async (client, words) => text(await client.callTool({ name: 'echo', arguments: { text: words } }));
+  assert.equal(await say(byAddress, 'before'), 'before');
   assert.equal(await first.stop(), 0);
-  const call = client.callTool({ name: 'echo', arguments: { text: 'while it is away' } });
-  const second = new Unmcp(['--port', '0', '--grpc-port', grpc.split(':')[1], '--data-dir', first.dataDir]);
+  const call = say(byAddress, 'while it is away');
+  const second = new Unmcp(['--port', '0', '--grpc-port', port, '--data-dir', first.dataDir]);
   t.after(() => second.kill());
-  assert.equal(text(await call), 'while it is away');
+  assert.equal(await call, 'while it is away');
+  assert.equal(await say(byDirectory, 'same port'), 'same port');
+  await until('it is ready', () => second.url);
+  assert.equal(await second.stop(), 0);
+  const next = say(byDirectory, 'another port');
+  const third = new Unmcp(['--port', '0', '--grpc-port', '0', '--data-dir', first.dataDir]);
+  t.after(() => third.kill());
+  assert.equal(await next, 'another port');
   assert.deepEqual(errors, []);
 });
