@@ -15,6 +15,7 @@
 #include "bridge/line_framer.h"
 #include "cli/commands/session_ledger.h"
 #include "common/status_macros.h"
+#include "nlohmann/json.hpp"
 #include "session/envelope.h"
 #include "session/messages.h"
 
@@ -26,6 +27,13 @@ constexpr size_t kReadSize = 256 << 10;
 constexpr absl::Duration kRetryInterval = absl::Milliseconds(200);
 // A session that is cut off again and again as a message is sent.
 constexpr int kMaxSends = 3;
+
+// What a JSON-RPC error says.
+std::string WordsOf(const std::string& message) {
+  const nlohmann::json json = nlohmann::json::parse(message, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json::json_pointer words("/error/message");
+  return json.contains(words) && json[words].is_string() ? json[words].get<std::string>() : message;
+}
 
 class Relay {
  public:
@@ -144,7 +152,7 @@ class Relay {
       arrival = Take(message);
     } while (arrival != SessionLedger::Arrival::kReinitialized && arrival != SessionLedger::Arrival::kRefused);
     if (arrival == SessionLedger::Arrival::kRefused) {
-      return absl::FailedPreconditionError(absl::StrCat("the server does not take a new session: ", message));
+      return absl::FailedPreconditionError(absl::StrCat("there is no new session: ", WordsOf(message)));
     }
     for (const std::string& restored : ledger_.Restore()) session_->Send(restored);
     return absl::OkStatus();

@@ -46,7 +46,9 @@ class SessionCommandsTest : public testing::Test {
       if (method == "die") return {grpc::StatusCode::ABORTED, "the server's process ended"};
       if (!message.contains("id") || method.empty()) continue;
       Json answer = {{"jsonrpc", "2.0"}, {"id", message["id"]}};
-      if (method == "initialize") {
+      if (method == "initialize" && refusing_) {
+        answer["error"] = {{"code", -32603}, {"message", "the server cannot be started"}};
+      } else if (method == "initialize") {
         ++initialized_;
         // A request of the server, which the client has to answer or refuse.
         Say(stream, {{"jsonrpc", "2.0"}, {"id", "s"}, {"method", "roots/list"}});
@@ -81,6 +83,7 @@ class SessionCommandsTest : public testing::Test {
   FakeApi fake_;
   TestContext test_{fake_};
   std::atomic<int> sessions_ = 0, initialized_ = 0;
+  std::atomic<bool> refusing_ = false;  // new sessions
 };
 
 TEST_F(SessionCommandsTest, CallPrintsTextAsItIs) {
@@ -207,6 +210,21 @@ TEST_F(ConnectTest, ALostSessionIsReplaced) {
   EXPECT_EQ(answer["id"], 8) << "the second answer to initialize is not for the host: " << answer;
   EXPECT_EQ(answer["result"]["session"], 2);
   EXPECT_EQ(initialized_, 2);
+  EXPECT_TRUE(End().ok());
+}
+
+TEST_F(ConnectTest, WhyThereIsNoNewSessionIsSaidInWords) {
+  Start();
+  Handshake();
+  refusing_ = true;
+  SayLine(R"({"jsonrpc":"2.0","id":7,"method":"die"})");
+  EXPECT_EQ(Hear()["id"], 7);
+  SayLine(R"({"jsonrpc":"2.0","id":8,"method":"ping"})");
+  EXPECT_EQ(Hear()["error"]["message"], "there is no new session: the server cannot be started");
+  refusing_ = false;
+  SayLine(R"({"jsonrpc":"2.0","id":9,"method":"ping"})");
+  EXPECT_EQ(Hear()["method"], "roots/list");
+  EXPECT_EQ(Hear()["id"], 9);
   EXPECT_TRUE(End().ok());
 }
 
