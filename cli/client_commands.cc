@@ -217,8 +217,9 @@ void AddApply(CLI::App* app, ClientCommand* command) {
   auto options = std::make_shared<ApplyOptions>();
   CLI::App* apply =
       AddCommand(app, command, "apply",
-                 "Makes unmcp have the servers and pools that files declare: Kubernetes manifests (YAML or JSON), or\n"
-                 "the configuration of an MCP client (mcpServers, or VS Code's servers and inputs).\n",
+                 "Makes unmcp have the servers and pools that files declare.\n"
+                 "Files are Kubernetes manifests (YAML or JSON), or the configuration of an MCP client\n"
+                 "(mcpServers, or VS Code's servers and inputs).\n",
                  kApplyExamples, options, RunApply);
   apply->add_option("-f,--filename", options->filenames, "A file, a directory, or - for standard input; may be repeated")
       ->required()

@@ -79,6 +79,11 @@ TEST(CommandLineTest, TheListHasOneLineForEachCommand) {
   const std::string help = std::get<PrintAndExit>(*Parse({"--help"})).text;
   EXPECT_THAT(help, HasSubstr("\n  connect     Is an MCP server on standard input and output, which is in truth one "
                               "that unmcp runs.\n  config      Prints"));
+  for (const char* command : {"up", "operator", "server", "get", "describe", "apply", "delete", "logs", "start", "stop"}) {
+    const size_t at = help.find(std::string("\n  ") + command + " ");
+    ASSERT_NE(at, std::string::npos) << command;
+    EXPECT_THAT(help.substr(at + 1, help.find('\n', at + 1) - at - 1), EndsWith(".")) << "a whole sentence";
+  }
   EXPECT_THAT(std::get<PrintAndExit>(*Parse({"connect", "--help"})).text,
               AllOf(HasSubstr("For clients that can only run a command."), HasSubstr("Examples:")));
 }

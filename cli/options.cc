@@ -31,8 +31,8 @@ constexpr char kOperatorExamples[] =
 )";
 
 constexpr char kServerAbout[] =
-    "Runs only the API: gRPC, and HTTP for MCP clients and REST. A controller runs elsewhere:\n"
-    "in a Kubernetes cluster, or on this machine (unmcp-controller, see --data-dir).\n"
+    "Runs only the API: gRPC, and HTTP for MCP clients and REST.\n"
+    "A controller runs elsewhere: in a Kubernetes cluster, or on this machine (unmcp-controller, see --data-dir).\n"
     "To run servers on this machine with all that it takes: unmcp up\n";
 
 constexpr char kServerExamples[] =
