@@ -206,6 +206,8 @@ void Controller::OnActivity(const std::string& process, const v1::Activity& acti
   it->last_request = std::max(it->last_request, FromTimestamp(activity.last_request_at()));
   const bool is_busy = it->calls_in_flight > 0 || it->subscriptions > 0;
   server->member.last_used = std::max(server->member.last_used, it->last_request);
+  // What it refused to end for is over.
+  if (was_busy && !is_busy) server->memory.drain_retry_at = absl::InfinitePast();
   // From now on it may become idle, or it must not be stopped any more; else
   // the appointment that the last decision made finds out by itself.
   const bool draining = server->memory.drain != ServerMemory::Drain::kNone;

@@ -46,8 +46,8 @@ inline constexpr int kMaxDiscoveryTries = 3;
 // Servers of one pool that are started at once for discovery only. npx and its
 // like keep a core busy each; and demands are to find room.
 inline constexpr int kMaxConcurrentDiscoveries = 4;
-// After a refused drain: often enough that a server ends soon after its last
-// call, rare enough to be no load.
+// After a refused drain, if no apiserver says before that the last call is over:
+// often enough that a server ends soon after it, rare enough to be no load.
 inline constexpr absl::Duration kDrainRetry = absl::Seconds(5);
 // A life that has to end (its spec was edited, it is suspended, its pool does
 // not have it any more) ends when no call is in flight, and after this whatever

@@ -21,11 +21,11 @@ test('an edit waits for a call, then the server is another: idle sessions end, a
   const busy = await RawSession.connect(t, unmcp.sse('echo'));
   const idle = await RawSession.connect(t, unmcp.sse('echo'));
   const before = text((await busy.tool(1, 'pid')).result);
-  const slow = busy.tool(2, 'slow', { ms: 2000 });
+  const slow = busy.tool(2, 'slow', { ms: 1000 });
   await unmcp.phase('echo', 'Ready', { and: (status) => status.totalRequests >= 6 });
   await edit(unmcp, 'echo', { args: ['--edited'] });
   assert.ok((await slow).result, 'the call in flight is answered');
-  await until('the sessions that knew the old one have ended', () => idle.ended && busy.ended, { within: 15_000 });
+  await until('the sessions that knew the old one have ended', () => idle.ended && busy.ended, { within: 3000 });
   assert.deepEqual([idle.ended, busy.ended], ['end', 'end']);
   const after = await RawSession.connect(t, unmcp.sse('echo'));
   assert.notEqual(text((await after.tool(1, 'pid')).result), before);
