@@ -94,6 +94,9 @@ class CannedServers : public v1::ServerService::CallbackService {
     if (request->uid() == "away") {
       return Finish(context, grpc::Status(grpc::StatusCode::UNAVAILABLE, "no state yet; try again"));
     }
+    if (request->uid() == "slow") {
+      return Finish(context, grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded"));
+    }
     if (request->uid() != "a b") {
       return Finish(context, grpc::Status(grpc::StatusCode::NOT_FOUND, "no server " + request->uid()));
     }
@@ -313,6 +316,11 @@ TEST_F(GatewayTest, BindsThePathAndTurnsStatusesIntoErrors) {
   EXPECT_EQ(error["status"], "NOT_FOUND");
   EXPECT_EQ(error["message"], "no server none");
 
+  const json slow = Error(Ask("GET", "/api/v1/servers/slow"));
+  EXPECT_EQ(slow["code"], 504);
+  EXPECT_EQ(slow["status"], "DEADLINE_EXCEEDED");
+  EXPECT_EQ(slow["message"],
+            "there was no answer within 30s; what was asked for may be done all the same: look before you ask again");
   const TestResponse away = Ask("GET", "/api/v1/servers/away");
   EXPECT_EQ(Error(away)["code"], 503);
   EXPECT_EQ(away.headers.count("retry-after"), 1u);

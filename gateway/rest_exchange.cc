@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/proto_json.h"
 #include "gateway/http_status.h"
 #include "gateway/sse_framer.h"
@@ -42,6 +43,13 @@ absl::StatusOr<std::unique_ptr<Message>> ReadRequest(const RestTarget& target, c
   return request;
 }
 
+// gRPC's own words for a call that took too long say nothing.
+HttpResponse ErrorOf(const grpc::Status& status) {
+  if (status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) return ErrorResponse(status);
+  return ErrorResponse(504, absl::StrCat("there was no answer within ", absl::FormatDuration(kCallDeadline),
+                                         "; what was asked for may be done all the same: look before you ask again"));
+}
+
 }  // namespace
 
 RestExchange::RestExchange(ApiCaller* caller, HttpResponder* responder, RestTarget target)
@@ -57,7 +65,7 @@ void RestExchange::OnRequest(std::string body) {
   call_ = caller_->Call(route.grpc_method, *std::move(request), NewRestResponse(route), kCallDeadline,
                         [this, &route](const grpc::Status& status, const Message& response) {
                           call_ = 0;
-                          responder_->Respond(status.ok() ? MakeRestResponse(route, response) : ErrorResponse(status));
+                          responder_->Respond(status.ok() ? MakeRestResponse(route, response) : ErrorOf(status));
                         });
 }
 
