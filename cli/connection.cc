@@ -14,8 +14,6 @@
 namespace unmcp {
 namespace {
 
-constexpr char kDefaultHttp[] = "http://127.0.0.1:8080";
-
 // Where HTTP usually is on the host of a gRPC address.
 std::string HttpBeside(const std::string& grpc) {
   if (absl::StartsWith(grpc, "unix:")) return kDefaultHttp;

@@ -5,12 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
+#include <system_error>
 #include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/proto_json.h"
+#include "serve/process.h"
 
 namespace unmcp {
 namespace {
@@ -34,6 +37,13 @@ absl::Status WriteEndpoints(const std::string& data_dir, const Endpoints& endpoi
 
 std::optional<Endpoints> ReadEndpoints(const std::string& data_dir) {
   std::ifstream file(PathIn(data_dir));
+  if (!file) {
+    // Programs of their own share their data directory; the gateway is where it is by default.
+    const std::string socket = ApiSocketBeside(ApiserverSocketIn(data_dir));
+    std::error_code ignored;
+    if (!std::filesystem::exists(socket, ignored)) return std::nullopt;
+    return Endpoints{.grpc = "unix:" + std::filesystem::absolute(socket, ignored).string(), .http = kDefaultHttp};
+  }
   const auto json = ParseJson(std::string(std::istreambuf_iterator<char>(file), {}));
   if (!json.ok() || !json->is_object()) return std::nullopt;
   const auto text = [&](const char* key) {

@@ -1,5 +1,6 @@
 #include "cli/endpoints.h"
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -18,6 +19,17 @@ TEST(EndpointsTest, WhatIsWrittenIsReadUntilItIsRemoved) {
   EXPECT_EQ(read->pid, 9);
   RemoveEndpoints(dir);
   EXPECT_FALSE(ReadEndpoints(dir).has_value());
+}
+
+TEST(EndpointsTest, AnApiserverOfItsOwnIsFoundByItsSocket) {
+  const std::string dir = testing::TempDir() + "/programs";
+  std::filesystem::create_directories(dir + "/run");
+  EXPECT_FALSE(ReadEndpoints(dir).has_value());
+  std::ofstream(dir + "/run/apiserver.sock.api") << "";
+  const auto read = ReadEndpoints(dir);
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->grpc, "unix:" + dir + "/run/apiserver.sock.api");
+  std::filesystem::remove_all(dir);
 }
 
 TEST(EndpointsTest, WhatMakesNoSenseIsNotThere) {
